@@ -1,0 +1,17 @@
+//! One writer, many readers: the middle of every stream.
+//!
+//! A [`Stream`] exists while it is configured, with or without media. Sources open a feed on it and push
+//! access units; the timeline puts them on the stream's clock; carriers read [`Entry`]s from its [`Ring`].
+//! The same ring type carries a carrier's bytes to its viewers, so there is one drop policy in the house: a
+//! reader that falls behind skips to the newest key frame and the skip is counted.
+//!
+//! Nothing here knows a protocol, reads a clock or names a runtime; readers wait with standard wakers.
+
+mod entry;
+mod rate;
+mod ring;
+mod stream;
+
+pub use entry::{Context, Entry};
+pub use ring::{Cursor, Item, Limits, Read, Ring};
+pub use stream::{Feed, Status, Stream, TrackStatus};

@@ -1,0 +1,397 @@
+//! A bounded ring with one writer and any number of cursors.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use media::{TimeDelta, Timestamp};
+
+/// What a ring can hold: cheap to clone, with a size, a time, and whether a reader may start there.
+pub trait Item: Clone {
+    /// Bytes it keeps in memory.
+    fn size(&self) -> usize;
+    /// Its place on the stream's clock.
+    fn time(&self) -> Timestamp;
+    /// A reader may start or go on here.
+    fn is_start(&self) -> bool;
+}
+
+/// How much a ring keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes at most, whatever else holds.
+    pub bytes: usize,
+    /// Media time kept for readers that lag.
+    pub lag: TimeDelta,
+    /// Media time at most that the newest start is kept for readers that join, when it is older than `lag`.
+    pub gop: TimeDelta,
+    /// Nothing that a reader has not read yet is dropped before the byte limit is reached. For rings whose
+    /// readers are our own workers: a source that sends 30 s at once must not make them skip.
+    pub keep_unread: bool,
+}
+
+impl Default for Limits {
+    /// 32 MiB, 5 s of lag, GOPs of up to 30 s, no regard for slow readers.
+    fn default() -> Self {
+        let (lag, gop) = (TimeDelta::from_secs(5), TimeDelta::from_secs(30));
+        Self { bytes: 32 << 20, lag, gop, keep_unread: false }
+    }
+}
+
+/// The writer's end, and the place to subscribe. Cloning gives another handle to the same ring.
+pub struct Ring<T> {
+    shared: Arc<Mutex<Shared<T>>>,
+}
+
+struct Shared<T> {
+    limits: Limits,
+    items: VecDeque<T>,
+    /// Sequence number of `items[0]`; the next item written gets `first + items.len()`.
+    first: u64,
+    bytes: usize,
+    /// Sequence numbers of the starts among `items`, ascending.
+    starts: VecDeque<u64>,
+    closed: bool,
+    /// The next item of each cursor, by the cursor's number; kept only where `keep_unread` asks for it.
+    readers: BTreeMap<u64, u64>,
+    next_reader: u64,
+    /// Cursors that wait for the next item. Each is woken once and registers again.
+    wakers: Vec<Waker>,
+}
+
+impl<T> Shared<T> {
+    fn end(&self) -> u64 {
+        self.first + self.items.len() as u64
+    }
+}
+
+impl<T: Item> Shared<T> {
+    fn evict_one(&mut self) {
+        let Some(item) = self.items.pop_front() else { return };
+        self.bytes -= item.size();
+        if self.starts.front() == Some(&self.first) {
+            self.starts.pop_front();
+        }
+        self.first += 1;
+    }
+
+    /// Whether the oldest item has outlived its use: over a hard limit, or older than the lag and not part of
+    /// the GOP that a reader would join with.
+    fn is_over(&self) -> bool {
+        let (Some(oldest), Some(newest)) = (self.items.front(), self.items.back()) else { return false };
+        if self.items.len() == 1 {
+            return false;
+        }
+        if self.bytes > self.limits.bytes {
+            return true;
+        }
+        let age = newest.time() - oldest.time();
+        let joinable = self.starts.back().is_some_and(|&start| start == self.first);
+        let unread = self.readers.values().any(|&next| next <= self.first);
+        !unread && (age > self.limits.gop || (age > self.limits.lag && !joinable))
+    }
+}
+
+/// What a read found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Read {
+    /// Items were appended, in order and without a hole.
+    Items,
+    /// The reader had fallen behind and was moved to a start: the items appended do not continue what it had.
+    Skipped,
+    /// The writer closed the ring and everything was read.
+    Closed,
+}
+
+/// A reader's place in a ring.
+pub struct Cursor<T> {
+    shared: Arc<Mutex<Shared<T>>>,
+    number: u64,
+    next: u64,
+    /// Items are passed over until one is a start.
+    seeking: bool,
+    /// Set when the seek was caused by falling behind.
+    lost: bool,
+    skips: u64,
+}
+
+/// The ring's data stays whole when a holder of the lock panics: no operation leaves it half changed.
+fn lock<T>(shared: &Mutex<Shared<T>>) -> MutexGuard<'_, Shared<T>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T> Clone for Ring<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T: Item> Ring<T> {
+    /// An empty ring.
+    pub fn new(limits: Limits) -> Self {
+        let shared = Shared {
+            limits,
+            items: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            starts: VecDeque::new(),
+            closed: false,
+            readers: BTreeMap::new(),
+            next_reader: 0,
+            wakers: Vec::new(),
+        };
+        Self { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// Appends an item, drops what is over the limits and wakes the readers.
+    pub fn push(&self, item: T) {
+        self.extend([item]);
+    }
+
+    /// Appends several items with one wake-up of the readers.
+    pub fn extend(&self, items: impl IntoIterator<Item = T>) {
+        let mut shared = lock(&self.shared);
+        for item in items {
+            if item.is_start() {
+                let sequence = shared.end();
+                shared.starts.push_back(sequence);
+            }
+            shared.bytes += item.size();
+            shared.items.push_back(item);
+            while shared.is_over() {
+                shared.evict_one();
+            }
+        }
+        let wakers = std::mem::take(&mut shared.wakers);
+        drop(shared);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends the ring: readers get what is left and then [`Read::Closed`].
+    pub fn close(&self) {
+        let mut shared = lock(&self.shared);
+        shared.closed = true;
+        let wakers = std::mem::take(&mut shared.wakers);
+        drop(shared);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// A reader that begins at the newest start, or at the next one if there is none. None: the ring is closed.
+    pub fn subscribe(&self) -> Option<Cursor<T>> {
+        let mut shared = lock(&self.shared);
+        if shared.closed {
+            return None;
+        }
+        let next = shared.starts.back().copied().unwrap_or_else(|| shared.end());
+        let number = shared.next_reader;
+        shared.next_reader += 1;
+        if shared.limits.keep_unread {
+            shared.readers.insert(number, next);
+        }
+        drop(shared);
+        Some(Cursor { shared: Arc::clone(&self.shared), number, next, seeking: true, lost: false, skips: 0 })
+    }
+
+    /// Whether a reader that joins now has something to read at once.
+    pub fn has_start(&self) -> bool {
+        !lock(&self.shared).starts.is_empty()
+    }
+
+    /// Bytes held now.
+    pub fn bytes(&self) -> usize {
+        lock(&self.shared).bytes
+    }
+}
+
+impl<T: Item> Cursor<T> {
+    /// Appends what is there to `out`, at most about `max_bytes` (at least one item), or waits.
+    ///
+    /// After [`Read::Skipped`] the first item appended is a start.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut Vec<T>, max_bytes: usize) -> Poll<Read> {
+        let mut shared = lock(&self.shared);
+        if self.next < shared.first {
+            self.next = shared.starts.back().copied().unwrap_or_else(|| shared.end());
+            self.seeking = true;
+            self.lost = true;
+        }
+        let passed = usize::try_from(self.next - shared.first).unwrap_or(usize::MAX).min(shared.items.len());
+        let before = out.len();
+        let mut bytes = 0;
+        for item in shared.items.range(passed..) {
+            if bytes >= max_bytes {
+                break;
+            }
+            self.next += 1;
+            if self.seeking && !item.is_start() {
+                continue;
+            }
+            self.seeking = false;
+            bytes += item.size();
+            out.push(item.clone());
+        }
+        if let Some(place) = shared.readers.get_mut(&self.number) {
+            *place = self.next;
+        }
+        if out.len() > before {
+            let lost = std::mem::take(&mut self.lost);
+            self.skips += u64::from(lost);
+            return Poll::Ready(if lost { Read::Skipped } else { Read::Items });
+        }
+        if shared.closed {
+            return Poll::Ready(Read::Closed);
+        }
+        if !shared.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            shared.wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// [`Cursor::poll_read`] as a future.
+    pub async fn read(&mut self, out: &mut Vec<T>, max_bytes: usize) -> Read {
+        std::future::poll_fn(|cx| self.poll_read(cx, out, max_bytes)).await
+    }
+
+    /// How often this reader fell behind and was moved to a start.
+    pub fn skips(&self) -> u64 {
+        self.skips
+    }
+}
+
+impl<T> Drop for Cursor<T> {
+    fn drop(&mut self) {
+        lock(&self.shared).readers.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    struct Unit {
+        number: i64,
+        start: bool,
+        size: usize,
+    }
+
+    impl Item for Unit {
+        fn size(&self) -> usize {
+            self.size
+        }
+        fn time(&self) -> Timestamp {
+            Timestamp::from_scale(self.number, 25)
+        }
+        fn is_start(&self) -> bool {
+            self.start
+        }
+    }
+
+    fn unit(number: i64, gop: i64) -> Unit {
+        Unit { number, start: number % gop == 0, size: 100 }
+    }
+
+    fn read(cursor: &mut Cursor<Unit>) -> (Poll<Read>, Vec<i64>) {
+        let mut out = Vec::new();
+        let found = cursor.poll_read(&mut Context::from_waker(Waker::noop()), &mut out, usize::MAX);
+        (found, out.iter().map(|unit| unit.number).collect())
+    }
+
+    #[test]
+    fn a_reader_joins_at_the_newest_key_frame() {
+        let ring = Ring::new(Limits::default());
+        ring.extend((0..60).map(|n| unit(n, 25)));
+        assert_eq!(
+            read(&mut ring.subscribe().expect("an open ring")),
+            (Poll::Ready(Read::Items), (50..60).collect())
+        );
+    }
+
+    #[test]
+    fn a_reader_before_the_first_key_frame_waits_for_it() {
+        let ring = Ring::new(Limits::default());
+        ring.extend((1..20).map(|n| unit(n, 25)));
+        let mut cursor = ring.subscribe().expect("an open ring");
+        assert_eq!(read(&mut cursor), (Poll::Pending, vec![]));
+        ring.extend((20..27).map(|n| unit(n, 25)));
+        assert_eq!(read(&mut cursor), (Poll::Ready(Read::Items), vec![25, 26]));
+    }
+
+    #[test]
+    fn a_slow_reader_skips_to_a_key_frame_and_it_is_counted() {
+        let ring = Ring::new(Limits::default());
+        ring.push(unit(0, 25));
+        let mut cursor = ring.subscribe().expect("an open ring");
+        assert_eq!(read(&mut cursor).1, [0]);
+        ring.extend((1..1000).map(|n| unit(n, 25)));
+        assert_eq!(read(&mut cursor), (Poll::Ready(Read::Skipped), (975..1000).collect()));
+        assert_eq!(cursor.skips(), 1);
+    }
+
+    #[test]
+    fn the_newest_gop_outlives_the_lag_but_not_the_hard_limits() {
+        let (lag, gop) = (TimeDelta::from_secs(1), TimeDelta::from_secs(4));
+        let limits = Limits { bytes: 1 << 20, lag, gop, keep_unread: false };
+        let ring = Ring::new(limits);
+        ring.extend((0..100).map(|n| unit(n, 1000)));
+        assert_eq!(read(&mut ring.subscribe().expect("an open ring")).1.len(), 100, "3.96 s of one GOP");
+        ring.extend((100..110).map(|n| unit(n, 1000)));
+        assert!(!ring.has_start(), "the GOP is longer than its limit");
+    }
+
+    #[test]
+    fn own_workers_lose_nothing_to_a_burst_that_memory_can_hold() {
+        let ring = Ring::new(Limits { keep_unread: true, ..Limits::default() });
+        ring.push(unit(0, 25));
+        let mut cursor = ring.subscribe().expect("an open ring");
+        ring.extend((1..2000).map(|n| unit(n, 25)));
+        assert_eq!(read(&mut cursor), (Poll::Ready(Read::Items), (0..2000).collect()), "80 s at once");
+        ring.extend((2000..2010).map(|n| unit(n, 25)));
+        assert!(ring.bytes() < 20_000, "what was read is dropped by age: {}", ring.bytes());
+        drop(cursor);
+    }
+
+    #[test]
+    fn closing_ends_readers_after_the_last_item() {
+        let ring = Ring::new(Limits::default());
+        ring.push(unit(0, 1));
+        let mut cursor = ring.subscribe().expect("an open ring");
+        ring.close();
+        assert_eq!(read(&mut cursor), (Poll::Ready(Read::Items), vec![0]));
+        assert_eq!(read(&mut cursor), (Poll::Ready(Read::Closed), vec![]));
+        assert!(ring.subscribe().is_none(), "nobody can join what has ended");
+    }
+
+    proptest! {
+        /// Whatever the pattern of writing and reading, a reader sees a gapless run or is told of a skip, and
+        /// goes on at a key frame; memory stays within the limit.
+        #[test]
+        fn a_reader_never_sees_an_unmarked_hole(
+            gop in 1i64..80, steps in prop::collection::vec((0usize..120, any::<bool>()), 1..40), limit in 500usize..20_000,
+        ) {
+            let ring = Ring::new(Limits { bytes: limit, ..Limits::default() });
+            let mut cursor = ring.subscribe().expect("an open ring");
+            let (mut written, mut last) = (0i64, None);
+            for (count, reads) in steps {
+                for _ in 0..count {
+                    ring.push(unit(written, gop));
+                    written += 1;
+                }
+                prop_assert!(ring.bytes() <= limit.max(100));
+                if !reads {
+                    continue;
+                }
+                let (found, numbers) = read(&mut cursor);
+                for (index, number) in numbers.into_iter().enumerate() {
+                    match (last, found) {
+                        (Some(last), Poll::Ready(Read::Items)) => prop_assert_eq!(number, last + 1),
+                        _ if index > 0 => prop_assert_eq!(Some(number - 1), last),
+                        _ => prop_assert_eq!(number % gop, 0),
+                    }
+                    last = Some(number);
+                }
+            }
+        }
+    }
+}

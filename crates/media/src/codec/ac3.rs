@@ -1,0 +1,260 @@
+//! AC-3 and E-AC-3: the head of a syncframe (ETSI TS 102 366 4.3, and E.1.2 for E-AC-3).
+
+use crate::bits::BitReader;
+use crate::{AudioInfo, Error};
+
+/// Samples of one audio block.
+const BLOCK: u32 = 256;
+/// Rates of `fscod`.
+const RATES: [u32; 3] = [48_000, 44_100, 32_000];
+
+/// Locations of `chanmap` (table E.1.4), most significant bit first.
+mod location {
+    pub(super) const LEFT_RIGHT: u16 = 0x8000 | 0x2000;
+    pub(super) const CENTRE: u16 = 0x4000;
+    pub(super) const SURROUNDS: u16 = 0x1000 | 0x0800;
+    pub(super) const CENTRE_SURROUND: u16 = 0x0100;
+    pub(super) const LFE: u16 = 0x0001;
+    /// Those that stand for a pair of channels.
+    pub(super) const PAIRS: u16 = 0x0400 | 0x0200 | 0x0040 | 0x0020 | 0x0010 | 0x0004;
+}
+
+/// What does not change from frame to frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    enhanced: bool,
+    sample_rate: u32,
+    channels: u32,
+    samples: u32,
+}
+
+impl Config {
+    /// From an access unit: one syncframe of AC-3, or the syncframes of E-AC-3 that belong together. Of several
+    /// programs in one E-AC-3 stream, the first is described.
+    pub fn decode(data: &[u8]) -> Result<Self, Error> {
+        let first = Syncframe::decode(data)?;
+        let mut locations = first.locations;
+        let mut samples = first.samples;
+        let mut rest = data;
+        // Only E-AC-3 frames have a length here, for an access unit of AC-3 is a single one.
+        let mut len = first.len;
+        while let Some(next) = len.and_then(|len| rest.get(len..)) {
+            let Ok(frame) = Syncframe::decode(next) else { break };
+            match frame.role {
+                Role::Program(0) => samples += frame.samples,
+                Role::Program(_) => break,
+                // It replaces or adds channels of the program before it.
+                Role::Extension => locations |= frame.locations,
+            }
+            (rest, len) = (next, frame.len);
+        }
+        let channels = locations.count_ones() + (locations & location::PAIRS).count_ones();
+        Ok(Self { enhanced: first.len.is_some(), sample_rate: first.sample_rate, channels, samples })
+    }
+
+    /// Whether it is E-AC-3 (Dolby Digital Plus).
+    pub fn is_enhanced(&self) -> bool {
+        self.enhanced
+    }
+
+    /// `AC-3` or `E-AC-3`.
+    pub fn name(&self) -> &'static str {
+        if self.enhanced { "E-AC-3" } else { "AC-3" }
+    }
+
+    /// `ac-3` or `ec-3` (TS 102 366 annex F).
+    pub fn codec_string(&self) -> String {
+        if self.enhanced { "ec-3" } else { "ac-3" }.to_owned()
+    }
+
+    /// Rate, channels (low frequency effects among them), and samples of the access unit.
+    pub fn audio(&self) -> AudioInfo {
+        AudioInfo {
+            sample_rate: self.sample_rate,
+            channels: self.channels,
+            samples_per_frame: Some(self.samples),
+        }
+    }
+}
+
+/// Where a syncframe belongs (`strmtyp`).
+enum Role {
+    /// An independent substream, by its number.
+    Program(u32),
+    /// A dependent substream: more channels of the program before it.
+    Extension,
+}
+
+struct Syncframe {
+    role: Role,
+    sample_rate: u32,
+    /// As bits of `chanmap`.
+    locations: u16,
+    samples: u32,
+    /// In bytes, for E-AC-3.
+    len: Option<usize>,
+}
+
+impl Syncframe {
+    fn decode(data: &[u8]) -> Result<Self, Error> {
+        let mut reader = BitReader::new(data, "AC-3 syncframe");
+        let sync = reader.bits(16)?;
+        if sync != 0x0b77 {
+            return Err(reader.invalid("syncword", u64::from(sync), "0x0b77"));
+        }
+        // bsid is at the same place in both (E.1.1).
+        let mut ahead = reader.clone();
+        ahead.skip(24)?;
+        match ahead.bits(5)? {
+            bsid @ 0..=10 => Self::basic(reader, bsid),
+            11..=16 => Self::enhanced(reader),
+            bsid => Err(reader.invalid("bsid", u64::from(bsid), "at most 16")),
+        }
+    }
+
+    /// `syncinfo` after its sync word, and `bsi` to `lfeon`.
+    fn basic(mut reader: BitReader<'_>, bsid: u32) -> Result<Self, Error> {
+        reader.skip(16)?; // crc1
+        let fscod = reader.bits(2)?;
+        let Some(rate) = RATES.get(fscod as usize) else {
+            return Err(reader.invalid("fscod", u64::from(fscod), "0, 1 or 2"));
+        };
+        reader.skip(6 + 5 + 3)?; // frmsizecod, bsid, bsmod
+        let acmod = reader.bits(3)?;
+        let has_centre = acmod & 1 != 0 && acmod != 1;
+        let has_surround = acmod & 4 != 0;
+        for present in [has_centre, has_surround, acmod == 2] {
+            reader.skip(if present { 2 } else { 0 })?;
+        }
+        let locations = locations(acmod, reader.flag()?);
+        // Streams of bsid 9 and 10 have a half and a quarter of the rate.
+        let sample_rate = rate >> bsid.saturating_sub(8);
+        Ok(Self { role: Role::Program(0), sample_rate, locations, samples: 6 * BLOCK, len: None })
+    }
+
+    /// `bsi` of E-AC-3 to `chanmap`.
+    fn enhanced(mut reader: BitReader<'_>) -> Result<Self, Error> {
+        let kind = reader.bits(2)?;
+        let substream = reader.bits(3)?;
+        let len = (reader.bits(11)? as usize + 1) * 2;
+        let fscod = reader.bits(2)? as usize;
+        let second = reader.bits(2)?;
+        let (sample_rate, blocks) = match (RATES.get(fscod), RATES.get(second as usize)) {
+            (Some(&rate), _) => (rate, [1, 2, 3, 6][second as usize]),
+            (None, Some(&rate)) => (rate / 2, 6),
+            (None, None) => return Err(reader.invalid("fscod2", u64::from(second), "0, 1 or 2")),
+        };
+        let acmod = reader.bits(3)?;
+        let mut locations = locations(acmod, reader.flag()?);
+        let role = match kind {
+            0 | 2 => Role::Program(substream),
+            1 => Role::Extension,
+            _ => return Err(reader.invalid("strmtyp", u64::from(kind), "0, 1 or 2")),
+        };
+        if matches!(role, Role::Extension) {
+            reader.skip(5)?; // bsid
+            for _ in 0..if acmod == 0 { 2 } else { 1 } {
+                reader.skip(5)?; // dialnorm
+                if reader.flag()? {
+                    reader.skip(8)?; // compr
+                }
+            }
+            if reader.flag()? {
+                locations = reader.bits(16)? as u16;
+            }
+        }
+        Ok(Self { role, sample_rate, locations, samples: blocks * BLOCK, len: Some(len) })
+    }
+}
+
+/// Channels of an `acmod` (table 4.3) as bits of `chanmap`.
+fn locations(acmod: u32, lfe: bool) -> u16 {
+    use location::{CENTRE, CENTRE_SURROUND, LEFT_RIGHT, LFE, SURROUNDS};
+    let full = match acmod {
+        1 => CENTRE,
+        3 => LEFT_RIGHT | CENTRE,
+        4 => LEFT_RIGHT | CENTRE_SURROUND,
+        5 => LEFT_RIGHT | CENTRE | CENTRE_SURROUND,
+        6 => LEFT_RIGHT | SURROUNDS,
+        7 => LEFT_RIGHT | CENTRE | SURROUNDS,
+        // 0 is two single channels, 2 is stereo.
+        _ => LEFT_RIGHT,
+    };
+    if lfe { full | LFE } else { full }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::testdata::{AC3_51, EAC3_51};
+
+    fn audio(data: &[u8]) -> (u32, u32, u32) {
+        let audio = Config::decode(data).unwrap().audio();
+        (audio.sample_rate, audio.channels, audio.samples_per_frame.unwrap())
+    }
+
+    /// An E-AC-3 syncframe of 16 bytes at 48 kHz.
+    fn enhanced(kind: u8, substream: u8, blocks: u8, acmod: u8, lfe: u8, tail: [u8; 4]) -> Vec<u8> {
+        let fields = blocks << 4 | acmod << 1 | lfe;
+        let mut frame = vec![0x0b, 0x77, kind << 6 | substream << 3, 7, fields, 16 << 3];
+        frame[5] |= tail[0];
+        frame.extend_from_slice(&tail[1..]);
+        frame.resize(16, 0);
+        frame
+    }
+
+    #[test]
+    fn frames_of_ffmpeg() {
+        let basic = Config::decode(AC3_51).unwrap();
+        assert_eq!(
+            (basic.name(), basic.codec_string().as_str(), basic.is_enhanced()),
+            ("AC-3", "ac-3", false)
+        );
+        assert_eq!(audio(AC3_51), (48_000, 6, 1536));
+        let enhanced = Config::decode(EAC3_51).unwrap();
+        assert_eq!((enhanced.name(), enhanced.codec_string().as_str()), ("E-AC-3", "ec-3"));
+        assert_eq!(audio(EAC3_51), (48_000, 6, 1536));
+    }
+
+    #[test]
+    fn channel_modes() {
+        for (acmod, channels) in [2, 1, 2, 3, 3, 4, 4, 5].into_iter().enumerate() {
+            assert_eq!(audio(&enhanced(0, 0, 3, acmod as u8, 0, [0; 4])).1, channels, "{acmod}");
+            assert_eq!(audio(&enhanced(0, 0, 3, acmod as u8, 1, [0; 4])).1, channels + 1, "{acmod}");
+        }
+    }
+
+    #[test]
+    fn short_frames_of_one_access_unit_add_up() {
+        let frame = enhanced(0, 0, 1, 2, 0, [0; 4]);
+        assert_eq!(audio(&frame), (48_000, 2, 512));
+        assert_eq!(audio(&frame.repeat(3)), (48_000, 2, 1536));
+        // A second program does not count.
+        let other = enhanced(0, 1, 1, 7, 1, [0; 4]);
+        assert_eq!(audio(&[&frame[..], &other].concat()), (48_000, 2, 512));
+    }
+
+    #[test]
+    fn dependent_substream_adds_channels() {
+        let main = enhanced(0, 0, 3, 7, 1, [0; 4]);
+        // dialnorm 0, compre 0, chanmape 1, chanmap Ls, Rs and the Lrs/Rrs pair: 7.1 in all.
+        let chanmap = 0x1000 | 0x0800 | 0x0200_u16;
+        let bits = u32::from(chanmap) << 4 | 1 << 20;
+        let [_, a, b, c] = bits.to_be_bytes();
+        let extension = enhanced(1, 0, 3, 6, 0, [0, a, b, c]);
+        assert_eq!(audio(&[&main[..], &extension].concat()), (48_000, 8, 1536));
+    }
+
+    #[test]
+    fn reserved_values_are_refused() {
+        let mut frame = AC3_51.to_vec();
+        frame[4] |= 0xc0;
+        assert!(Config::decode(&frame).is_err());
+        frame = AC3_51.to_vec();
+        frame[5] = 17 << 3;
+        assert!(Config::decode(&frame).is_err());
+        assert!(Config::decode(&enhanced(3, 0, 3, 2, 0, [0; 4])).is_err());
+        assert!(Config::decode(&AC3_51[..6]).is_err());
+        assert!(Config::decode(&AC3_51[1..]).is_err());
+    }
+}

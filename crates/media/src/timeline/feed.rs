@@ -1,0 +1,210 @@
+//! One connection: how it got its offset, and what each of its stamps means.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::mapping::{Head, Mapping};
+use super::source::Source;
+use super::track::{FORWARD, Relation, Track};
+use super::unroll::unroll;
+use super::{Pace, Sample, SourceClock};
+use crate::{TimeDelta, Timestamp, TrackId};
+
+/// Tracks that one connection may have; frames of others are dropped.
+const MOST_TRACKS: usize = 64;
+/// Stamps that stray for longer than this, and a rung that does not come back to the source's clock within it,
+/// are there to stay.
+const LATE: Duration = Duration::from_secs(1);
+/// A rung waits so long for its first key frame before it is put in its place by arrival alone.
+const KEY_WAIT: Duration = Duration::from_secs(10);
+
+/// Where a connection's offset comes from.
+#[derive(Clone, Copy, Debug)]
+enum Placing {
+    /// It has none yet: its frames are dropped until it has.
+    Joining {
+        /// When its first frame came.
+        since: Option<Duration>,
+        /// Whether it had one and jumped: the others may be about to jump likewise, so it waits for them.
+        jumped: bool,
+    },
+    /// The source's: the same encoder's clock.
+    Common(Mapping),
+    /// Its own, found by arrival and key frames.
+    Own(Mapping),
+}
+
+/// What is to be done with a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verdict {
+    /// It is taken.
+    Take {
+        /// With this offset.
+        mapping: Mapping,
+        /// Over a second is missing before it.
+        gap: bool,
+    },
+    /// It opens an epoch.
+    Open {
+        /// The stamps stepped, and nothing that would explain it was waited for.
+        jump: bool,
+    },
+    /// It is dropped.
+    Drop,
+}
+
+/// The state of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Feed {
+    /// The clock of its stamps.
+    pub(super) clock: SourceClock,
+    /// Which source of the stream it belongs to.
+    pub(super) generation: u64,
+    placing: Placing,
+    reference: Option<i64>,
+    head: Option<Head>,
+    /// When its last frame was taken.
+    heard: Duration,
+    tracks: BTreeMap<TrackId, Track>,
+}
+
+impl Feed {
+    /// A connection of which nothing came yet.
+    pub(super) fn new(clock: SourceClock, generation: u64) -> Self {
+        let clock = SourceClock { scale: clock.scale.max(1), ..clock };
+        Self {
+            clock,
+            generation,
+            placing: Placing::Joining { since: None, jumped: false },
+            reference: None,
+            head: None,
+            heard: Duration::ZERO,
+            tracks: BTreeMap::new(),
+        }
+    }
+
+    /// A track's state, made where it is new; none where there are too many.
+    pub(super) fn track(&mut self, id: TrackId) -> Option<&mut Track> {
+        if self.tracks.len() >= MOST_TRACKS && !self.tracks.contains_key(&id) {
+            return None;
+        }
+        Some(self.tracks.entry(id).or_insert_with(Track::new))
+    }
+
+    /// The unrolled value of a stamp.
+    pub(super) fn unroll(&self, raw: u64, source: Option<&Source>) -> i64 {
+        let common = source.filter(|source| source.clock == self.clock).map(|source| source.reference);
+        unroll(raw, self.clock.bits, self.reference.or(common))
+    }
+
+    /// An epoch begins with `mapping`, opened by this connection or by another of its source.
+    pub(super) fn begin(&mut self, mapping: Mapping, clock: SourceClock, opened: bool) {
+        let shares = matches!(self.placing, Placing::Common(_)) && self.clock == clock;
+        if opened || shares {
+            self.placing = Placing::Common(mapping);
+            self.head = None;
+            self.tracks.values_mut().for_each(Track::begin);
+        }
+    }
+
+    /// Makes this connection's offset that of the source, whose leader it becomes.
+    pub(super) fn lead(&mut self) -> Option<Mapping> {
+        let (Placing::Common(mapping) | Placing::Own(mapping)) = self.placing else { return None };
+        self.placing = Placing::Common(mapping);
+        Some(mapping)
+    }
+
+    /// What is to be done with a frame whose stamp unrolls to `raw`.
+    pub(super) fn judge(
+        &mut self,
+        source: &Source,
+        leads: bool,
+        now: Duration,
+        raw: i64,
+        sample: &Sample,
+    ) -> Verdict {
+        let Some(mapping) = self.placed(source, now, raw, sample) else { return Verdict::Drop };
+        let head = self.head.unwrap_or(source.head);
+        let heard = self.heard;
+        let Some(track) = self.track(sample.track) else { return Verdict::Drop };
+        let used = track.own.unwrap_or(mapping);
+        let relation = track.relation(raw, &used, now, &head, source.least());
+        if let Relation::Continues { gap } = relation {
+            return Verdict::Take { mapping: used, gap };
+        }
+        if track.own.is_some() && head.distance(mapping.hub(raw), now) <= FORWARD {
+            track.own = None;
+            return Verdict::Take { mapping, gap: false };
+        }
+        let jump = relation == Relation::Jumps && track.own.is_none();
+        if !jump {
+            let since = *track.stray_since.get_or_insert(now);
+            if now.saturating_sub(since) < LATE {
+                return Verdict::Drop;
+            }
+            if heard > since {
+                // The others go on where they are: this track alone is on another clock.
+                let own = Mapping { scale: mapping.scale, origin: raw, at: source.by_arrival(now) };
+                track.own = Some(own);
+                return Verdict::Take { mapping: own, gap: true };
+            }
+        }
+        if leads {
+            return Verdict::Open { jump };
+        }
+        self.placing = Placing::Joining { since: Some(now), jumped: true };
+        Verdict::Drop
+    }
+
+    /// The connection's offset; found now, if it can be, where it has none.
+    fn placed(&mut self, source: &Source, now: Duration, raw: i64, sample: &Sample) -> Option<Mapping> {
+        if let Placing::Joining { since, jumped } = self.placing {
+            let since = since.unwrap_or(now);
+            let waited = now.saturating_sub(since);
+            let waiting = Placing::Joining { since: Some(since), jumped };
+            self.placing = self.join(source, now, waited, jumped, raw, sample).unwrap_or(waiting);
+        }
+        match self.placing {
+            Placing::Common(mapping) | Placing::Own(mapping) => Some(mapping),
+            Placing::Joining { .. } => None,
+        }
+    }
+
+    /// The offset of a rung that comes to a running source: the common one where it has the same clock, else by
+    /// arrival, with its first key frame on the nearest of the others.
+    fn join(
+        &self,
+        source: &Source,
+        now: Duration,
+        waited: Duration,
+        jumped: bool,
+        raw: i64,
+        sample: &Sample,
+    ) -> Option<Placing> {
+        if self.clock == source.clock && source.agrees(now, source.mapping.hub(raw)) {
+            return Some(Placing::Common(source.mapping));
+        }
+        if jumped && waited < LATE {
+            return None;
+        }
+        let is_video = |track: &Track| matches!(track.pace(), Pace::Video { .. });
+        let key = sample.key && self.tracks.get(&sample.track).is_some_and(is_video);
+        if !key && waited < KEY_WAIT && self.tracks.values().any(is_video) {
+            return None;
+        }
+        let by_arrival = source.by_arrival(now);
+        let delay = TimeDelta::from_scale(sample.cts, self.clock.scale);
+        let snapped = source.keys.nearest(by_arrival + delay).filter(|_| key).map(|pts| pts - delay);
+        let at = snapped.unwrap_or(by_arrival);
+        Some(Placing::Own(Mapping { scale: self.clock.scale, origin: raw, at }))
+    }
+
+    /// Notes that a frame of hub time `time` was taken.
+    pub(super) fn heard(&mut self, time: Timestamp, raw: i64, now: Duration) {
+        self.reference = Some(raw);
+        self.heard = now;
+        if self.head.is_none_or(|head| time >= head.time) {
+            self.head = Some(Head { time, at: now });
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A ladder is one source, whatever the number of connections that feed it.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn rung(number: u16, base: i64) -> Encoder {
+    let tracks = [TrackId(number * 2), TrackId(number * 2 + 1)];
+    Encoder { feed: FeedId(u32::from(number) + 1), tracks, base, ..Encoder::rtmp() }
+}
+
+fn merged(parts: impl IntoIterator<Item = Vec<Unit>>) -> Vec<Unit> {
+    let mut units: Vec<_> = parts.into_iter().flatten().collect();
+    units.sort_by_key(|unit| unit.at);
+    units
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn one_offset_per_source_whatever_the_number_of_connections(
+        count in 1u16..6,
+        base in 0i64..1 << 32,
+        delays in prop::collection::vec(0u64..800, 6),
+    ) {
+        let rungs: Vec<_> = (0..count).map(|number| rung(number, base)).collect();
+        let mut rig = Rig { future: None, ..Rig::real_time() };
+        for (n, encoder) in rungs.iter().enumerate() {
+            rig.open(encoder, if n == 0 { Role::Source } else { Role::Rung });
+        }
+        let units = merged(rungs.iter().zip(&delays).map(|(encoder, delay)| {
+            encoder.units(0.0, 10.0, Duration::from_millis(*delay))
+        }));
+        rig.run(units);
+        prop_assert_eq!(rig.epochs.len(), 1);
+        rig.assert_in_sync(0);
+        prop_assert_eq!(rig.line.stats().dropped, 0);
+    }
+
+    #[test]
+    fn a_rung_that_reconnects_alone_is_put_on_the_others_key_frames(
+        from in 4.0f64..9.0,
+        hole in 0.5f64..20.0,
+        late in 0u64..700,
+    ) {
+        let (best, other) = (rung(0, 77_000), rung(1, 77_000));
+        let mut rig = Rig { future: None, ..Rig::source(&best) };
+        rig.open(&other, Role::Rung);
+        let back = from + hole;
+        let mut units = merged([best.units(0.0, back + 12.0, secs(0.0)), other.units(0.0, from, secs(0.0))]);
+        let (before, mut after): (Vec<_>, Vec<_>) = units.drain(..).partition(|unit| unit.at < secs(from));
+        rig.run(before);
+        rig.line.close(other.feed);
+        // RTMP restarts at 0: the same pictures from a key frame on, with other stamps.
+        let key = (back / 2.0).ceil() * 2.0;
+        let again = Encoder { feed: FeedId(9), base: -(key * 1000.0) as i64, ..other };
+        rig.open(&again, Role::Rung);
+        let rejoined = again.units(key, key + 8.0, secs(0.0)).into_iter();
+        after.extend(rejoined.map(|unit| Unit { at: unit.at + Duration::from_millis(late), ..unit }));
+        rig.run(merged([after]));
+        prop_assert_eq!(rig.epochs.len(), 1, "no epoch for the others");
+        let keys: Vec<_> = rig.of(best.tracks[0]).filter(|out| out.frame.key).map(|out| out.frame.pts).collect();
+        let mapped: Vec<_> = rig.out.iter().filter(|out| out.unit.feed == again.feed).collect();
+        prop_assert!(mapped.len() > 400);
+        let key = mapped.iter().find(|out| out.frame.track == again.tracks[0]).unwrap();
+        prop_assert!(keys.contains(&key.frame.pts), "{:?} in {:?}", key.frame, keys);
+        rig.assert_in_sync(0);
+    }
+
+    #[test]
+    fn a_rung_whose_encoder_runs_on_comes_back_to_the_common_offset(from in 2.0f64..9.0, hole in 0.1f64..20.0) {
+        let (best, other) = (rung(0, 5), rung(1, 5));
+        let mut rig = Rig { future: None, ..Rig::source(&best) };
+        rig.open(&other, Role::Rung);
+        let back = from + hole;
+        let again = Encoder { feed: FeedId(9), ..other };
+        let units = merged([best.units(0.0, back + 5.0, secs(0.0)), other.units(0.0, from, secs(0.0))]);
+        let (before, after): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| unit.at < secs(from));
+        rig.run(before);
+        rig.line.close(other.feed);
+        rig.open(&again, Role::Rung);
+        rig.run(merged([after, again.units(back, back + 5.0, secs(0.0))]));
+        prop_assert_eq!((rig.epochs.len(), rig.line.stats().dropped), (1, 0));
+        rig.assert_in_sync(0);
+    }
+
+    #[test]
+    fn an_encoder_that_restarts_all_rungs_opens_one_epoch(order in any::<bool>(), lasting in 3.0f64..9.0) {
+        let rungs = [rung(0, 500_000), rung(1, 500_000), rung(2, 500_000)];
+        let mut rig = Rig { future: None, ..Rig::source(&rungs[0]) };
+        rungs[1..].iter().for_each(|encoder| rig.open(encoder, Role::Rung));
+        rig.run(merged(rungs.iter().map(|encoder| encoder.units(0.0, lasting, secs(0.0)))));
+        // The connections stay. Which rung comes first after the restart is chance.
+        let restarted = rungs.iter().map(|encoder| {
+            let first = (encoder.feed == FEED) == order;
+            let zero = secs(lasting + if first { 0.0 } else { 0.3 });
+            Encoder { base: 0, ..*encoder }.units(0.0, 6.0, zero)
+        });
+        rig.run(merged(restarted));
+        prop_assert_eq!(rig.epochs.len(), 2);
+        rig.assert_in_sync(1);
+        for encoder in &rungs {
+            prop_assert!(rig.of(encoder.tracks[0]).filter(|out| out.epoch == 1).count() > 130);
+        }
+    }
+}
+
+#[test]
+fn a_rung_that_jumps_alone_is_no_epoch_for_the_others() {
+    let (best, other) = (rung(0, 500_000), rung(1, 500_000));
+    let mut rig = Rig { future: None, ..Rig::source(&best) };
+    rig.open(&other, Role::Rung);
+    rig.run(merged([best.units(0.0, 6.0, secs(0.0)), other.units(0.0, 6.0, secs(0.0))]));
+    let jumped = Encoder { base: -6000, ..other };
+    rig.run(merged([best.units(6.0, 16.0, secs(0.0)), jumped.units(6.0, 16.0, secs(0.0))]));
+    assert_eq!(rig.epochs.len(), 1);
+    let back = rig.of(jumped.tracks[0]).find(|out| out.unit.at >= secs(6.0)).unwrap();
+    assert_eq!(back.unit.at, secs(8.0), "at the second key frame after the jump");
+    rig.assert_in_sync(0);
+}
+
+#[test]
+fn when_the_leader_leaves_another_connection_leads() {
+    let (best, other) = (rung(0, 500_000), rung(1, 500_000));
+    let mut rig = Rig { future: None, ..Rig::source(&best) };
+    rig.open(&other, Role::Rung);
+    rig.run(merged([best.units(0.0, 4.0, secs(0.0)), other.units(0.0, 4.0, secs(0.0))]));
+    rig.line.close(best.feed);
+    rig.run(other.units(4.0, 6.0, secs(0.0)));
+    assert_eq!((rig.epochs.len(), rig.line.stats().dropped), (1, 0));
+    rig.run(Encoder { base: 0, ..other }.units(0.0, 2.0, secs(6.0)));
+    assert_eq!((rig.epochs.len(), rig.line.stats().dropped), (2, 0));
+}
+
+#[test]
+fn a_rung_that_finds_nobody_is_a_new_source() {
+    let only = rung(0, 500_000);
+    let mut rig = Rig::source(&only);
+    rig.run(only.units(0.0, 4.0, secs(0.0)));
+    rig.line.close(only.feed);
+    rig.open(&only, Role::Rung);
+    rig.run(only.units(9.0, 12.0, secs(0.0)));
+    assert_eq!(rig.epochs.len(), 2);
+    rig.assert_in_sync(1);
+}
+
+#[test]
+fn a_rung_that_still_waited_when_the_last_other_left_is_a_new_source() {
+    let (best, other) = (rung(0, 500_000), rung(1, 0));
+    let mut rig = Rig::source(&best);
+    rig.run(best.units(0.0, 4.0, secs(0.0)));
+    rig.open(&other, Role::Rung);
+    rig.run(other.units(0.5, 1.0, secs(4.0)));
+    assert_eq!(rig.of(other.tracks[0]).count(), 0, "no key frame yet");
+    rig.line.close(best.feed);
+    rig.run(other.units(1.0, 3.0, secs(4.0)));
+    assert_eq!(rig.epochs.len(), 2);
+    rig.assert_in_sync(1);
+}
+
+#[test]
+fn a_rung_of_another_protocol_is_placed_by_arrival_and_key_frames() {
+    let best = rung(0, 500_000);
+    let srt = Encoder { clock: SourceClock::MPEGTS, base: 90_000 * 7777, ..rung(1, 0) };
+    let mut rig = Rig { future: None, ..Rig::source(&best) };
+    rig.open(&srt, Role::Rung);
+    let late = |unit: Unit| Unit { at: unit.at + Duration::from_millis(300), ..unit };
+    let srt_units = srt.units(0.0, 20.0, secs(0.0)).into_iter().map(late).collect();
+    rig.run(merged([best.units(0.0, 20.0, secs(0.0)), srt_units]));
+    assert_eq!((rig.epochs.len(), rig.line.stats().dropped), (1, 0));
+    rig.assert_in_sync(0);
+}

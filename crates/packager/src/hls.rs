@@ -1,0 +1,200 @@
+//! HLS, RFC 8216: what a stream's playlists say and which segments they name.
+//!
+//! [`Output`] follows a carrier's chunks and keeps both playlists as text, made once per change, so that every
+//! viewer gets the same bytes. [`render_media`] and [`render_multivariant`] turn plain snapshots into text.
+
+mod date;
+mod media_playlist;
+mod multivariant;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use media::{Kind, Track};
+
+use crate::measure::{self, Rates};
+use crate::segment::{Builder, Segment};
+use crate::ts::Chunk;
+use crate::window::{self, Moved, Window};
+
+pub use media_playlist::{MediaPlaylist, render_media};
+pub use multivariant::{Multivariant, Variant, render_multivariant};
+
+/// How an [`Output`] names, numbers and keeps segments.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Name of the rendition, `track_1` by default: the first part of file names.
+    pub rendition: String,
+    /// Run id: lower-case alphanumerics, other than in any run before.
+    pub run: String,
+    /// The first MEDIA-SEQUENCE and DISCONTINUITY-SEQUENCE: the Unix second of the start.
+    pub first_sequence: u64,
+    /// Segments in the playlist; more where they do not hold three target durations.
+    pub window: usize,
+    /// Segments that stay available beyond the one window that all of them do after they left the playlist.
+    pub history: usize,
+    /// The BANDWIDTH to announce at least, in bits per second.
+    pub bandwidth: u64,
+}
+
+/// What a chunk changed.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Changes {
+    /// Segments that are now listed, in order.
+    pub added: Vec<Arc<Segment>>,
+    /// Names of segments that no player asks for any more: to be deleted where they were written to disk.
+    pub removed: Vec<String>,
+    /// The media playlist has a new text.
+    pub media_playlist: bool,
+    /// The multivariant playlist has a new text.
+    pub multivariant: bool,
+}
+
+/// The HLS output of one stream.
+#[derive(Debug)]
+pub struct Output {
+    rendition: Rendition,
+    multivariant: Option<Bytes>,
+}
+
+/// One rendition: its segments and its media playlist.
+#[derive(Debug)]
+struct Rendition {
+    /// File name of the media playlist.
+    uri: String,
+    bandwidth: u64,
+    builder: Builder,
+    window: Window,
+    rates: Rates,
+    text: Option<Bytes>,
+    independent: bool,
+}
+
+impl Output {
+    /// An output without segments.
+    pub fn new(settings: Settings) -> Self {
+        Self { rendition: Rendition::new(settings), multivariant: None }
+    }
+
+    /// Takes the next chunk of the carrier, in order and without a gap.
+    pub fn push(&mut self, chunk: &Chunk) -> Changes {
+        let Moved { added, removed } = self.rendition.push(chunk);
+        if added.is_empty() {
+            return Changes::default();
+        }
+        let variants = self.rendition.variant().into_iter().collect();
+        let text = render_multivariant(&Multivariant { independent: self.rendition.independent, variants });
+        let multivariant = self.multivariant.as_deref() != Some(text.as_bytes());
+        if multivariant {
+            self.multivariant = Some(text.into());
+        }
+        Changes { added, removed, media_playlist: true, multivariant }
+    }
+
+    /// The playlists can be served: the target is measured, and a segment is listed.
+    pub fn ready(&self) -> bool {
+        self.multivariant.is_some()
+    }
+
+    /// The multivariant playlist; the same bytes until it changes. None: not [`Output::ready`].
+    pub fn multivariant(&self) -> Option<Bytes> {
+        self.multivariant.clone()
+    }
+
+    /// File name of the media playlist, as the multivariant playlist gives it: `<rendition>.m3u8`.
+    pub fn media_playlist_name(&self) -> &str {
+        &self.rendition.uri
+    }
+
+    /// The media playlist; the same bytes until it changes. None: not [`Output::ready`].
+    pub fn media_playlist(&self) -> Option<Bytes> {
+        self.rendition.text.clone()
+    }
+
+    /// A segment by its name: listed, or still available after it left the playlist.
+    pub fn segment(&self, name: &str) -> Option<Arc<Segment>> {
+        self.rendition.window.segment(name)
+    }
+
+    /// EXT-X-TARGETDURATION in seconds, once measured.
+    pub fn target_duration(&self) -> Option<u32> {
+        self.rendition.window.target()
+    }
+}
+
+impl Rendition {
+    fn new(settings: Settings) -> Self {
+        let Settings { rendition, run, first_sequence, window, history, bandwidth } = settings;
+        Self {
+            uri: format!("{rendition}.m3u8"),
+            bandwidth,
+            builder: Builder::new(),
+            window: Window::new(window::Settings {
+                rendition,
+                run,
+                first_sequence,
+                segments: window,
+                history,
+            }),
+            rates: Rates::default(),
+            text: None,
+            independent: true,
+        }
+    }
+
+    fn push(&mut self, chunk: &Chunk) -> Moved {
+        if let Some(body) = self.builder.push(chunk) {
+            self.window.push(body);
+        }
+        if let Some(seconds) = chunk.cut.and_then(|cut| cut.target_duration) {
+            self.window.set_target(seconds);
+        }
+        self.window.see(&chunk.context);
+        if chunk.end.is_some() {
+            self.window.end();
+        }
+        let moved = self.window.advance();
+        if !moved.added.is_empty() {
+            self.update(&moved.added);
+        }
+        moved
+    }
+
+    fn update(&mut self, added: &[Arc<Segment>]) {
+        let Some(target_duration) = self.window.target() else { return };
+        for segment in added {
+            self.rates.note(&segment.body, target_duration);
+        }
+        let discontinuity_sequence = self.window.discontinuity_sequence();
+        let segments = self.window.listed().cloned().collect();
+        let playlist = MediaPlaylist { target_duration, discontinuity_sequence, segments };
+        self.independent = playlist.is_independent();
+        self.text = Some(render_media(&playlist).into());
+    }
+
+    /// What the multivariant playlist says of it: codecs of the newest segment, rates of all that are listed.
+    fn variant(&self) -> Option<Variant> {
+        let tracks = &self.window.listed().last()?.body.tracks;
+        let video = tracks.iter().find_map(|track| track.codec.video());
+        let stated = video.and_then(|video| video.frame_rate).map(|rate| rate.as_f64());
+        Some(Variant {
+            uri: self.uri.clone(),
+            bandwidth: self.rates.bandwidth(self.bandwidth),
+            average_bandwidth: measure::average(self.window.listed()),
+            codecs: codecs(tracks),
+            resolution: video
+                .map(|video| (video.width, video.height))
+                .filter(|&(width, height)| width > 0 && height > 0),
+            frame_rate: stated.or_else(|| measure::frame_rate(self.window.listed())),
+        })
+    }
+}
+
+/// The codec strings of the tracks that are seen or heard, each once.
+fn codecs(tracks: &[Track]) -> Vec<String> {
+    let mut codecs = Vec::new();
+    for track in tracks.iter().filter(|track| track.codec.kind() != Kind::Data) {
+        codecs.extend(track.codec.codec_string().filter(|codec| !codecs.contains(codec)));
+    }
+    codecs
+}

@@ -1,0 +1,139 @@
+//! Which frames become chunks, where viewers may start, and what is left out.
+
+use media::TrackId;
+
+use crate::source::{Run, at, context, flac, other_video, picture, sample, sound, stream, video};
+
+const PAT_PID: u16 = 0;
+
+/// PIDs of the packets of a chunk.
+fn pids(bytes: &[u8]) -> Vec<u16> {
+    bytes.chunks(188).map(|packet| u16::from_be_bytes([packet[1] & 0x1f, packet[2]])).collect()
+}
+
+#[test]
+fn nothing_comes_before_the_first_key_frame() {
+    let context = context(0, vec![video(), sound()], true);
+    let mut run = Run::new();
+    run.push(&[sample(&context, 0), picture(&context, 0, false), sample(&context, 20)]);
+    assert!(run.chunks.is_empty());
+    run.push(&[picture(&context, 40, true), sample(&context, 40)]);
+    assert_eq!(run.chunks.len(), 2);
+    let first = &run.chunks[0];
+    assert!(
+        first.start && first.picture && first.cut.is_some_and(|cut| cut.independent && cut.discontinuity)
+    );
+    assert_eq!(pids(&first.bytes)[0], PAT_PID);
+    assert!(!run.chunks[1].start && !run.chunks[1].picture);
+}
+
+#[test]
+fn every_key_frame_is_a_start_with_tables_and_a_splice() {
+    let context = context(0, vec![video(), sound()], true);
+    let mut run = Run::new();
+    run.push(&stream(&context, 0, 5000, 1000));
+    let starts: Vec<_> = run.chunks.iter().filter(|chunk| chunk.start).collect();
+    assert_eq!(starts.len(), 5);
+    for chunk in starts {
+        assert_eq!(pids(&chunk.bytes)[0], PAT_PID);
+        assert_eq!(chunk.splice.len() % 188, 0);
+        assert!(!chunk.splice.is_empty());
+    }
+    assert!(run.chunks.iter().all(|chunk| chunk.start || chunk.splice.is_empty()));
+    assert_eq!(run.cuts(), [0, 2000, 4000]);
+}
+
+#[test]
+fn sound_alone_has_starts_between_its_cuts() {
+    let context = context(0, vec![sound()], true);
+    let mut run = Run::new();
+    run.push(&stream(&context, 0, 4100, 1));
+    assert_eq!(run.cuts(), [0, 2000, 4000]);
+    assert_eq!(run.chunks.iter().filter(|chunk| chunk.start).count(), 9);
+    assert!(run.chunks.iter().all(|chunk| !chunk.picture));
+}
+
+#[test]
+fn what_ts_cannot_carry_is_left_out_and_named() {
+    let context = context(0, vec![video(), flac()], true);
+    let mut run = Run::new();
+    run.push(&stream(&context, 0, 80, 1000));
+    let mut odd = sample(&context, 80);
+    odd.frame.track = TrackId(2);
+    run.push(&[odd]);
+    assert_eq!(run.chunks.len(), 2);
+    assert_eq!(run.carrier.omitted().iter().map(|omitted| omitted.track).collect::<Vec<_>>(), [TrackId(2)]);
+    assert_eq!(run.chunks[0].tracks.len(), 1);
+}
+
+#[test]
+fn an_epoch_begins_at_its_first_key_frame_with_a_discontinuity() {
+    let first = context(0, vec![video(), sound()], true);
+    let second = context(1, vec![video(), sound()], false);
+    let mut run = Run::new();
+    run.push(&stream(&first, 0, 3000, 1000));
+    let before = run.chunks.len();
+    run.push(&[sample(&second, 5000), picture(&second, 5000, false)]);
+    assert_eq!(run.chunks.len(), before);
+    run.push(&[picture(&second, 5040, true)]);
+    let cut = run.chunks[before].cut.unwrap();
+    assert!(cut.discontinuity && cut.independent);
+    assert_eq!((cut.end, cut.start), (at(3000), at(5040)));
+}
+
+#[test]
+fn a_track_that_joins_waits_for_a_key_frame() {
+    let alone = context(0, vec![video()], true);
+    let both = context(0, vec![video(), sound()], true);
+    let mut run = Run::new();
+    run.push(&stream(&alone, 0, 480, 1000));
+    run.push(&[sample(&both, 480), picture(&both, 480, false), sample(&both, 500)]);
+    assert_eq!(run.chunks.last().map(|chunk| (chunk.dts, chunk.tracks.len())), Some((at(480), 1)));
+    run.push(&[picture(&both, 1000, true), sample(&both, 1000)]);
+    assert_eq!(run.cuts(), [0, 1000]);
+    let joined = &run.chunks[run.chunks.len() - 2];
+    assert!(joined.cut.is_some_and(|cut| cut.discontinuity) && joined.tracks.len() == 2);
+}
+
+#[test]
+fn a_new_video_configuration_cuts_at_once() {
+    let old = context(0, vec![video(), sound()], true);
+    let new = context(0, vec![other_video(), sound()], true);
+    let mut run = Run::new();
+    run.push(&stream(&old, 0, 480, 1000));
+    run.push(&[sample(&new, 480), picture(&new, 480, false)]);
+    assert_eq!(run.cuts(), [0, 480]);
+    let cut = run.chunks.last().and_then(|chunk| chunk.cut).unwrap();
+    assert!(cut.discontinuity && !cut.independent);
+}
+
+#[test]
+fn a_settled_wall_clock_changes_nothing_in_the_stream() {
+    let mut run = Run::new();
+    run.push(&stream(&context(0, vec![video(), sound()], false), 0, 480, 1000));
+    run.push(&[picture(&context(0, vec![video(), sound()], true), 480, false)]);
+    assert_eq!(run.cuts(), [0]);
+}
+
+#[test]
+fn a_video_without_key_frames_does_not_hold_up_the_sound_for_ever() {
+    let context = context(0, vec![video(), sound()], true);
+    let mut run = Run::new();
+    let mut entries = stream(&context, 0, 14_000, 1000);
+    entries.iter_mut().for_each(|entry| entry.frame.key &= entry.frame.track == TrackId::AUDIO);
+    run.push(&entries);
+    assert_eq!(run.cuts(), [12_000]);
+    assert!(run.chunks[0].cut.is_some_and(|cut| !cut.independent));
+}
+
+#[test]
+fn a_skip_is_a_discontinuity() {
+    let context = context(0, vec![video(), sound()], true);
+    let mut run = Run::new();
+    run.push(&stream(&context, 0, 1000, 1000));
+    run.carrier.mark_skipped();
+    run.push(&stream(&context, 9000, 9100, 1000));
+    assert_eq!(run.cuts(), [0, 9000]);
+    let cut = run.chunks.iter().filter_map(|chunk| chunk.cut).next_back().unwrap();
+    assert!(cut.discontinuity && cut.end == at(1000));
+}

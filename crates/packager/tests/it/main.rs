@@ -1,0 +1,6 @@
+//! The packager as its users see it: entries in, segments and playlists out.
+
+mod carrier;
+mod playlists;
+mod rules;
+mod source;

@@ -1,0 +1,205 @@
+//! What the service is told to do: listeners, output settings, streams. Plain values without serde; the
+//! configuration file and the API have types of their own in `server` and end here.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::code::Code;
+
+/// A text that must not be shown: stream keys and passphrases. `Debug` and `Display` print stars.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for comparing and signing only.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Where one protocol listens. The same port serves ingest and play.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listener {
+    /// Off: the listener is not opened.
+    pub enabled: bool,
+    /// Address to bind; none is every address, IPv4 and IPv6.
+    pub listen_host: Option<std::net::IpAddr>,
+    /// TCP or UDP port; 0 lets the system choose, for tests.
+    pub port: u16,
+}
+
+/// The listeners that streams share.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listeners {
+    /// RTMP, 1935 by default.
+    pub rtmp: Listener,
+    /// RTSP, 8554 by default.
+    pub rtsp: Listener,
+    /// SRT, 9999 by default.
+    pub srt: Listener,
+    /// SRT receiver latency, 120 ms by default.
+    pub srt_latency: Duration,
+    /// SRT passphrase for every stream without one of its own.
+    pub srt_passphrase: Option<Secret>,
+}
+
+/// Settings of a segmented output (HLS or DASH).
+#[derive(Clone, PartialEq, Debug)]
+pub struct Segmented {
+    /// Where segments and playlists are also written; none keeps them in memory only.
+    pub dir: Option<PathBuf>,
+    /// Segment length to aim at, at least 1 s.
+    pub segment: Duration,
+    /// Segments in the playlist, at least 3.
+    pub window: usize,
+    /// Segments kept beyond the window and its after-life.
+    pub history: usize,
+    /// Delete a segment's file once it may go.
+    pub ephemeral: bool,
+}
+
+/// Everything the service needs besides its streams.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// Shared listeners.
+    pub listeners: Listeners,
+    /// HLS output.
+    pub hls: Segmented,
+    /// DASH output.
+    pub dash: Segmented,
+    /// Accept a publisher for any code that no stream is configured for, from loopback only.
+    pub open_publish: bool,
+    /// How long a player waits for the first media, 5 s by default.
+    pub join_timeout: Duration,
+    /// A publisher that sends no media for this long is dropped, 5 s by default.
+    pub publish_timeout: Duration,
+}
+
+/// One source of a stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Input {
+    /// Where the media comes from.
+    pub source: Source,
+    /// Lower is preferred.
+    pub priority: u32,
+}
+
+/// Where the media of an input comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// An encoder connects to one of our listeners.
+    Publish,
+    /// A file is read in real time.
+    File {
+        /// An FLV file.
+        path: PathBuf,
+        /// Begin again at its end, timestamps going on.
+        looped: bool,
+    },
+    /// An FLV file that is in memory: the demo clip.
+    Clip {
+        /// The file's bytes.
+        flv: &'static [u8],
+    },
+}
+
+/// Which outputs a stream has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Protocols {
+    /// HLS at `/<code>/index.m3u8`.
+    pub hls: bool,
+    /// DASH at `/<code>/index.mpd`.
+    pub dash: bool,
+    /// RTSP play.
+    pub rtsp: bool,
+    /// RTMP play.
+    pub rtmp: bool,
+    /// SRT play.
+    pub srt: bool,
+    /// HTTP MPEG-TS at `/<code>/mpegts`.
+    pub mpegts: bool,
+}
+
+impl Protocols {
+    /// What this version can deliver: HLS and HTTP MPEG-TS.
+    pub const BUILT: Self =
+        Self { hls: true, dash: false, rtsp: false, rtmp: false, srt: false, mpegts: true };
+}
+
+/// One stream as configured.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stream {
+    /// Its name in every URL.
+    pub code: Code,
+    /// Sources, at least one.
+    pub inputs: Vec<Input>,
+    /// Outputs.
+    pub protocols: Protocols,
+    /// What a publisher must give as `?key=`; none admits every publisher.
+    pub stream_key: Option<Secret>,
+    /// Whether a publisher with the right key replaces the one that is sending.
+    pub takeover: bool,
+}
+
+impl Default for Listeners {
+    fn default() -> Self {
+        let listener = |port| Listener { enabled: true, listen_host: None, port };
+        Self {
+            rtmp: listener(1935),
+            rtsp: listener(8554),
+            srt: listener(9999),
+            srt_latency: Duration::from_millis(120),
+            srt_passphrase: None,
+        }
+    }
+}
+
+impl Default for Segmented {
+    fn default() -> Self {
+        Self { dir: None, segment: Duration::from_secs(2), window: 12, history: 0, ephemeral: true }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listeners: Listeners::default(),
+            hls: Segmented::default(),
+            dash: Segmented::default(),
+            open_publish: false,
+            join_timeout: Duration::from_secs(5),
+            publish_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Stream {
+    /// A stream that waits for a publisher and has every output of this version.
+    pub fn new(code: Code) -> Self {
+        Self {
+            code,
+            inputs: vec![Input { source: Source::Publish, priority: 0 }],
+            protocols: Protocols::BUILT,
+            stream_key: None,
+            takeover: true,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What the service cannot do, and why.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::code::Code;
+
+/// Why a call of the service failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `start` of a stream that runs; nothing was changed.
+    #[error("stream {0} is running already")]
+    Running(Code),
+    /// A call for a stream that does not run.
+    #[error("stream {0} is not running")]
+    NotRunning(Code),
+    /// A listener could not be opened.
+    #[error("cannot listen on {address} ({setting}): {source}")]
+    Listen {
+        /// Address and port.
+        address: String,
+        /// The setting that says so.
+        setting: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A segment directory cannot be used.
+    #[error("{setting} {}: {reason}", path.display())]
+    Directory {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}

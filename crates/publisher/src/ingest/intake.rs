@@ -1,0 +1,107 @@
+//! From a source's demultiplexed media to the hub: which tracks there are, and from when on.
+//!
+//! A source tells its tracks one after the other. If the first frame went out before the second track was
+//! known, every output would start with a program that changes at once. So frames are held until each announced
+//! track has been seen, for [`PATIENCE`] at most.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use media::timeline::Arrival;
+use media::{Codec, Kind, Track, TrackId};
+
+use crate::service::Publication;
+
+/// How long the first frames wait for a second track, by arrival and by source time.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes that may wait: a burst at the start ends the patience early.
+const MAX_HELD_BYTES: usize = 16 << 20;
+/// Frames that may wait.
+const MAX_HELD_FRAMES: usize = 2000;
+
+/// One access unit in its source's time.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) track: TrackId,
+    /// Decode time in source ticks, as it came.
+    pub(crate) dts: u64,
+    /// Presentation time less decode time, in source ticks.
+    pub(crate) cts: i64,
+    pub(crate) key: bool,
+    pub(crate) data: Bytes,
+}
+
+/// A source's way into the hub.
+pub(crate) struct Intake {
+    feed: Arc<hub::Feed>,
+    tracks: BTreeMap<TrackId, Known>,
+    held: Vec<(Arrival, Unit)>,
+    held_bytes: usize,
+    live: bool,
+}
+
+struct Known {
+    codec: Codec,
+    /// A frame has come: the track is real and not only promised.
+    seen: bool,
+}
+
+impl Intake {
+    pub(crate) fn new(publication: &Publication) -> Self {
+        let feed = Arc::clone(&publication.feed);
+        Self { feed, tracks: BTreeMap::new(), held: Vec::new(), held_bytes: 0, live: false }
+    }
+
+    /// A track is promised, or has a new configuration.
+    pub(crate) fn track(&mut self, id: TrackId, codec: Codec) {
+        let seen = self.tracks.get(&id).is_some_and(|known| known.seen);
+        let changed = self.tracks.get(&id).is_none_or(|known| known.codec != codec);
+        self.tracks.insert(id, Known { codec, seen });
+        if self.live && seen && changed {
+            self.announce();
+        }
+    }
+
+    /// One access unit; of a track that was never promised it is dropped. False: another source has the stream.
+    pub(crate) fn unit(&mut self, now: Arrival, unit: Unit) -> bool {
+        let Some(known) = self.tracks.get_mut(&unit.track) else { return true };
+        let first = !std::mem::replace(&mut known.seen, true);
+        if self.live {
+            if first {
+                self.announce();
+            }
+            return self.push(now, unit);
+        }
+        self.held_bytes += unit.data.len();
+        self.held.push((now, unit));
+        if !self.is_complete(now) {
+            return self.feed.is_current();
+        }
+        self.live = true;
+        self.announce();
+        let held = std::mem::take(&mut self.held);
+        held.into_iter().fold(true, |_, (arrival, unit)| self.push(arrival, unit))
+    }
+
+    fn push(&self, now: Arrival, unit: Unit) -> bool {
+        self.feed.push(now, unit.track, unit.dts, unit.cts, unit.key, unit.data)
+    }
+
+    fn announce(&self) {
+        let seen = self.tracks.iter().filter(|(_, known)| known.seen);
+        self.feed.set_tracks(seen.map(|(&id, known)| Track { id, codec: known.codec.clone() }).collect());
+    }
+
+    /// Every promised track has come and there are sound and picture, or waiting longer is no use.
+    fn is_complete(&self, now: Arrival) -> bool {
+        let has = |kind| self.tracks.values().any(|known| known.seen && known.codec.kind() == kind);
+        if has(Kind::Video) && has(Kind::Audio) && self.tracks.values().all(|known| known.seen) {
+            return true;
+        }
+        let waited =
+            self.held.first().is_some_and(|(first, _)| now.mono.saturating_sub(first.mono) >= PATIENCE);
+        waited || self.held.len() >= MAX_HELD_FRAMES || self.held_bytes >= MAX_HELD_BYTES
+    }
+}

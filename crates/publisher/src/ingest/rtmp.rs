@@ -1,0 +1,297 @@
+//! RTMP ingest: the listener, and the life of one connection from top to bottom.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use media::timeline::SourceClock;
+use rtmp::flv::{self, Media};
+use rtmp::server::{Event, Output, Request, Session, code};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::intake::{Intake, Unit};
+use crate::code::Address;
+use crate::error::Error;
+use crate::listener;
+use crate::service::{Publication, Service};
+use crate::session::{Ended, Opening, Protocol, Role};
+
+/// Bytes read from a connection at a time.
+const READ_BYTES: usize = 64 << 10;
+/// How long our answers may take to leave: a peer that does not read is gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer than anything waits here.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+/// An open RTMP listener that serves nobody yet.
+pub struct RtmpListener {
+    service: Arc<Service>,
+    listener: TcpListener,
+}
+
+impl Service {
+    /// Opens the RTMP listener of the settings; none when it is disabled.
+    ///
+    /// # Errors
+    /// [`Error::Listen`] with the address and the setting, when the port is taken for example.
+    pub fn bind_rtmp(self: &Arc<Self>) -> Result<Option<RtmpListener>, Error> {
+        let settings = self.listeners().rtmp;
+        if !settings.enabled {
+            return Ok(None);
+        }
+        let host = settings.listen_host.map_or_else(|| "*".to_owned(), |host| host.to_string());
+        let listener =
+            listener::bind(settings.listen_host, settings.port).map_err(|source| Error::Listen {
+                address: format!("{host}:{}", settings.port),
+                setting: "listeners.rtmp.port",
+                source,
+            })?;
+        Ok(Some(RtmpListener { service: Arc::clone(self), listener }))
+    }
+}
+
+impl RtmpListener {
+    /// The address that it has, with the port that the system chose where the setting is 0.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves connections until `cancel`, or the end of the service. Connections go on when only `cancel` ends.
+    pub async fn run(self, cancel: CancellationToken) {
+        let ended = self.service.cancelled();
+        loop {
+            let (stream, peer) = tokio::select! {
+                () = cancel.cancelled() => return,
+                () = ended.cancelled() => return,
+                accepted = listener::accept(&self.listener) => accepted,
+            };
+            let service = Arc::clone(&self.service);
+            self.service.tasks.spawn(async move { Connection::new(service, stream, peer).run().await });
+        }
+    }
+}
+
+/// What a publisher that was let in needs.
+struct Publishing {
+    publication: Publication,
+    intake: Intake,
+    demux: flv::Demux,
+    /// When it began, or media came last.
+    last_media: Duration,
+}
+
+/// Why a connection ends.
+enum Left {
+    /// End of its bytes, or its session was cancelled, or the service ends.
+    Quietly,
+    /// With this reason.
+    Because(Ended),
+}
+
+impl From<rtmp::Error> for Left {
+    fn from(error: rtmp::Error) -> Self {
+        Self::Because(Ended::Protocol(error.to_string()))
+    }
+}
+
+struct Connection {
+    service: Arc<Service>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    session: Session,
+    agent: Option<String>,
+    publishing: Option<Publishing>,
+}
+
+impl Connection {
+    fn new(service: Arc<Service>, stream: TcpStream, peer: SocketAddr) -> Self {
+        let session = Session::new(rtmp::Limits::default(), service.clock.elapsed(), random());
+        Self { service, stream, peer, session, agent: None, publishing: None }
+    }
+
+    async fn run(mut self) {
+        let Left::Because(why) = self.serve().await else {
+            self.unpublish(None);
+            return;
+        };
+        if self.publishing.is_none() {
+            tracing::debug!(peer = %self.peer, protocol = "rtmp", reason = %why, "connection closed");
+        }
+        self.unpublish(Some(why));
+    }
+
+    async fn serve(&mut self) -> Left {
+        let mut input = BytesMut::with_capacity(READ_BYTES);
+        let ended = self.service.cancelled();
+        loop {
+            let deadline = match self.drain().await {
+                Ok(deadline) => deadline,
+                Err(left) => return left,
+            };
+            let cancelled =
+                self.publishing.as_ref().map(|publishing| publishing.publication.session.cancelled());
+            let sleep = tokio::time::sleep(self.until(deadline));
+            input.reserve(READ_BYTES);
+            tokio::select! {
+                () = ended.cancelled() => return Left::Quietly,
+                () = cancelled.unwrap_or_default().cancelled_owned() => return Left::Quietly,
+                () = sleep => {}
+                read = self.stream.read_buf(&mut input) => match read {
+                    Ok(0) => return Left::Quietly,
+                    Ok(_) => {}
+                    Err(error) => return Left::Because(Ended::Io(error.to_string())),
+                },
+            }
+            if let Err(left) = self.advance(&input) {
+                // What the session answers to a mistake still goes out.
+                let _ = self.drain().await;
+                return left;
+            }
+            input.clear();
+        }
+    }
+
+    /// Takes what was received, and the time.
+    fn advance(&mut self, input: &[u8]) -> Result<(), Left> {
+        let now = self.service.clock.elapsed();
+        if let Some(publishing) = &mut self.publishing {
+            publishing.publication.session.add_bytes(input.len() as u64);
+            let silence = now.saturating_sub(publishing.last_media);
+            if silence >= self.service.settings.publish_timeout && input.is_empty() {
+                return Err(Left::Because(Ended::NoMedia(silence)));
+            }
+        }
+        self.session.handle_timeout(now)?;
+        self.session.handle_bytes(now, input)?;
+        Ok(())
+    }
+
+    /// Time until the session or the lack of media wants attention.
+    fn until(&self, deadline: Option<Duration>) -> Duration {
+        let media = self
+            .publishing
+            .as_ref()
+            .map(|publishing| publishing.last_media.saturating_add(self.service.settings.publish_timeout));
+        let next = deadline.into_iter().chain(media).min().unwrap_or(FOREVER);
+        next.saturating_sub(self.service.clock.elapsed()).min(FOREVER)
+    }
+
+    /// Does all that the session wants; the time at which it wants to be asked again.
+    async fn drain(&mut self) -> Result<Option<Duration>, Left> {
+        loop {
+            match self.session.poll_output() {
+                Output::Wait(deadline) => return Ok(deadline),
+                Output::Send(bytes) => self.write(&bytes).await?,
+                Output::Event(event) => self.handle(event).await?,
+            }
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Left> {
+        match tokio::time::timeout(WRITE_TIMEOUT, self.stream.write_all(bytes)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Left::Because(Ended::Io(error.to_string()))),
+            Err(_) => Err(Left::Because(Ended::Io("the peer does not read".to_owned()))),
+        }
+    }
+
+    async fn handle(&mut self, event: Event) -> Result<(), Left> {
+        match event {
+            Event::Connect(connect) => self.agent = Some(connect.flash_ver),
+            Event::Publish(request) => self.publish(&request).await?,
+            Event::Play(_) => {
+                let now = self.service.clock.elapsed();
+                self.session.reject_play(now, code::PLAY_FAILED, "RTMP play is not in this version")?;
+            }
+            Event::Tag(tag) => self.tag(tag)?,
+            Event::Unpublish => self.unpublish(Some(Ended::Unpublished)),
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, request: &Request) -> Result<(), Left> {
+        let wanted = request.address();
+        let admitted = match Address::from_app_path(&wanted.path) {
+            Err(error) => Err(error.to_string()),
+            Ok(address) => {
+                let (peer, agent) = (self.peer, self.agent.clone());
+                let opening = move |stream| Opening {
+                    stream,
+                    protocol: Protocol::Rtmp,
+                    role: Role::Publisher,
+                    peer: Some(peer),
+                    agent,
+                };
+                let admitted =
+                    self.service.publish(&address, wanted.get("key"), opening, SourceClock::RTMP).await;
+                admitted.map_err(|denied| denied.to_string())
+            }
+        };
+        let now = self.service.clock.elapsed();
+        match admitted {
+            Ok(publication) => {
+                self.session.accept_publish()?;
+                let intake = Intake::new(&publication);
+                self.publishing =
+                    Some(Publishing { publication, intake, demux: flv::Demux::new(), last_media: now });
+            }
+            Err(why) => {
+                tracing::warn!(peer = %self.peer, protocol = "rtmp", "publisher refused: {why}");
+                self.session.reject_publish(now, code::PUBLISH_BAD_NAME, &why)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tag(&mut self, tag: flv::Tag) -> Result<(), Left> {
+        let Some(publishing) = &mut self.publishing else { return Ok(()) };
+        if let Err(error) = publishing.demux.push(tag) {
+            tracing::debug!(session = publishing.publication.session.id, %error, "damaged tag");
+            publishing.publication.running.set_error(error.to_string());
+        }
+        while let Some(media) = publishing.demux.poll() {
+            match media {
+                Media::Track { id, codec } => publishing.intake.track(id, codec),
+                Media::Frame { track, dts_ms, cts_ms, key, data, .. } => {
+                    let now = self.service.clock.now();
+                    publishing.last_media = now.mono;
+                    let unit = Unit { track, dts: dts_ms.into(), cts: cts_ms.into(), key, data };
+                    if !publishing.intake.unit(now, unit) {
+                        return Err(Left::Because(Ended::TakenOver));
+                    }
+                }
+                Media::Unsupported { what } => {
+                    let session = publishing.publication.session.id;
+                    tracing::warn!(session, "{what} is not supported: that track is left out");
+                    publishing.publication.running.set_error(format!("{what} is not supported"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the publication, if there is one; the connection may publish again.
+    fn unpublish(&mut self, why: Option<Ended>) {
+        let Some(publishing) = self.publishing.take() else { return };
+        if let Some(why) = why {
+            publishing.publication.session.cancel(why);
+        }
+        let running = Arc::clone(&publishing.publication.running);
+        drop(publishing);
+        tokio::spawn(Arc::clone(&self.service).reap(running));
+    }
+}
+
+/// Bytes for the handshake; nothing depends on their being unpredictable, so a failure leaves them zero.
+fn random() -> [u8; 32] {
+    let mut seed = [0; 32];
+    let _ = aws_lc_rs::rand::fill(&mut seed);
+    seed
+}

@@ -1,0 +1,25 @@
+//! The publisher service: takes streams in and delivers them to all outputs.
+//!
+//! [`Service`] is the contract: `start` and `stop` streams, answer viewers, tell the state. Sockets, files, the
+//! clock and the runtime are here and in `server`; below are pure crates. `ingest/<p>` brings a protocol's media
+//! to the hub, `output/<p>` takes it from a carrier to the peers.
+
+mod body;
+mod clock;
+mod code;
+pub mod config;
+mod error;
+mod ingest;
+pub mod listener;
+mod output;
+mod service;
+pub mod session;
+mod status;
+mod stream;
+
+pub use body::Body;
+pub use code::{Address, Code, CodeError};
+pub use error::Error;
+pub use ingest::rtmp::RtmpListener;
+pub use service::Service;
+pub use status::{SourceStatus, StreamStatus};

@@ -1,0 +1,27 @@
+//! Small HTTP answers that every output gives alike.
+
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use crate::body::{self, Body};
+
+/// A sentence for people.
+pub(super) fn text(status: StatusCode, sentence: &str) -> Response<Body> {
+    let mut response = Response::new(body::full(format!("{sentence}\n")));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Not there, and why.
+pub(super) fn not_found(sentence: &str) -> Response<Body> {
+    text(StatusCode::NOT_FOUND, sentence)
+}
+
+/// What the client calls itself.
+pub(super) fn user_agent(request: &Parts) -> Option<String> {
+    let agent = request.headers.get(header::USER_AGENT)?;
+    Some(String::from_utf8_lossy(agent.as_bytes()).into_owned())
+}

@@ -1,0 +1,9 @@
+//! Outputs: from carriers to the peers, one module per protocol, and the carriers that they share.
+
+mod answer;
+pub(crate) mod disk;
+pub(crate) mod hls;
+mod mpegts;
+mod resource;
+pub(crate) mod ts;
+mod viewers;

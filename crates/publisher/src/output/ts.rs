@@ -1,0 +1,154 @@
+//! The MPEG-TS carrier of a stream: muxed once, read by HLS and by every viewer of HTTP MPEG-TS.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use hub::{Limits, Read, Ring};
+use packager::ts::{Carrier, Chunk};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::hls;
+use crate::code::Code;
+
+/// Payload bytes taken from the hub at a time.
+const READ_BYTES: usize = 1 << 20;
+/// A source silent for this long has its last, partial segment closed.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// The carrier's place in a stream: it runs while somebody reads it, and always where HLS does.
+pub(crate) struct Output {
+    shared: Arc<Shared>,
+    running: Mutex<Weak<Reading>>,
+    /// HLS reads for as long as the stream runs.
+    _for_hls: Option<Arc<Reading>>,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+}
+
+struct Shared {
+    hub: Arc<hub::Stream>,
+    code: Code,
+    hls: Option<Arc<hls::Output>>,
+    warnings: Mutex<Vec<String>>,
+}
+
+/// A running carrier; it stops when the last of these is dropped.
+pub(crate) struct Reading {
+    ring: Ring<Chunk>,
+    _stop: DropGuard,
+}
+
+impl Reading {
+    /// What the carrier makes.
+    pub(crate) fn ring(&self) -> &Ring<Chunk> {
+        &self.ring
+    }
+}
+
+impl Output {
+    pub(crate) fn new(
+        hub: Arc<hub::Stream>,
+        code: Code,
+        hls: Option<Arc<hls::Output>>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let shared = Arc::new(Shared { hub, code, hls, warnings: Mutex::default() });
+        let tasks = TaskTracker::new();
+        let for_hls = shared.hls.is_some().then(|| spawn(&shared, &cancel, &tasks)).flatten();
+        let running = Mutex::new(for_hls.as_ref().map(Arc::downgrade).unwrap_or_default());
+        Self { shared, running, _for_hls: for_hls, cancel, tasks }
+    }
+
+    /// The running carrier, started if nobody reads it yet. None: the stream has ended.
+    pub(crate) fn join(&self) -> Option<Arc<Reading>> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reading) = running.upgrade() {
+            return Some(reading);
+        }
+        let reading = spawn(&self.shared, &self.cancel, &self.tasks)?;
+        *running = Arc::downgrade(&reading);
+        Some(reading)
+    }
+
+    /// What is left out of MPEG-TS, as sentences.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Resolves when no carrier runs any more, after the stream was cancelled.
+    pub(crate) async fn stopped(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+fn spawn(shared: &Arc<Shared>, cancel: &CancellationToken, tasks: &TaskTracker) -> Option<Arc<Reading>> {
+    let cursor = shared.hub.subscribe()?;
+    let ring = Ring::new(Limits::default());
+    let stop = cancel.child_token();
+    tasks.spawn(run(Arc::clone(shared), cursor, ring.clone(), stop.clone()));
+    Some(Arc::new(Reading { ring, _stop: stop.drop_guard() }))
+}
+
+async fn run(
+    shared: Arc<Shared>,
+    cursor: hub::Cursor<hub::Entry>,
+    ring: Ring<Chunk>,
+    stop: CancellationToken,
+) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = carry(&shared, cursor, &ring) => {}
+    }
+    ring.close();
+}
+
+async fn carry(shared: &Shared, mut cursor: hub::Cursor<hub::Entry>, ring: &Ring<Chunk>) {
+    let target = shared.hls.as_ref().map_or(packager::cut::DEFAULT_TARGET, |hls| hls.target());
+    let mut carrier = Carrier::new(target);
+    let mut entries = Vec::new();
+    let mut chunks = Vec::new();
+    loop {
+        let read = tokio::time::timeout(SILENCE, cursor.read(&mut entries, READ_BYTES)).await;
+        match read {
+            Err(_) => {
+                let end = carrier.flush();
+                if let Some(hls) = &shared.hls {
+                    hls.push(end.as_slice());
+                }
+                continue;
+            }
+            Ok(Read::Closed) => return,
+            Ok(Read::Skipped) => carrier.mark_skipped(),
+            Ok(Read::Items) => {}
+        }
+        for entry in entries.drain(..) {
+            chunks.extend(carrier.push(&entry));
+        }
+        shared.update_warnings(&carrier);
+        if let Some(hls) = &shared.hls {
+            hls.push(&chunks);
+        }
+        ring.extend(chunks.drain(..));
+    }
+}
+
+impl Shared {
+    /// Keeps the list of what is left out, and logs what is new in it.
+    fn update_warnings(&self, carrier: &Carrier) {
+        let omitted = carrier.omitted();
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh: Vec<String> = omitted
+            .iter()
+            .map(|omitted| format!("{} is left out of HLS and MPEG-TS: {}", omitted.track, omitted.reason))
+            .collect();
+        if *warnings == fresh {
+            return;
+        }
+        for warning in fresh.iter().filter(|warning| !warnings.contains(warning)) {
+            tracing::warn!(stream = %self.code, "{warning}");
+        }
+        *warnings = fresh;
+    }
+}

@@ -1,0 +1,287 @@
+//! The publisher service: the contract's functions, and the streams that run.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::code::{Address, Code};
+use crate::config::{Listeners, Settings, Source, Stream};
+use crate::error::Error;
+use crate::ingest::file;
+use crate::output::{hls, ts};
+use crate::session::{Ended, Open, Opening, Role, Sessions};
+use crate::status::StreamStatus;
+use crate::stream::{Refused, Running};
+
+/// A stream that a publisher made by coming is stopped this long after its last media.
+const UNUSED: Duration = Duration::from_secs(60);
+/// The name of the only rendition of a stream without a ladder.
+pub(crate) const ONLY_RENDITION: &str = "track_1";
+
+/// Delivers streams to all their outputs.
+///
+/// Made once per process with [`Service::new`]. All methods may be called from any task at any time; they need
+/// a Tokio runtime around them.
+pub struct Service {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) sessions: Arc<Sessions>,
+    listeners: Mutex<Listeners>,
+    streams: Mutex<BTreeMap<Code, Arc<Running>>>,
+    /// Ends everything.
+    cancel: CancellationToken,
+    /// Connections and workers that belong to no stream.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// A publisher that was let in: the right to feed a stream, and its session.
+pub(crate) struct Publication {
+    pub(crate) running: Arc<Running>,
+    pub(crate) feed: Arc<hub::Feed>,
+    pub(crate) session: Open,
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        self.running.clear_source(self.session.session());
+    }
+}
+
+/// Why a publisher was not let in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Denied {
+    #[error("there is no stream {0}")]
+    Unknown(Code),
+    #[error("stream {0} takes no publisher: its input is a file")]
+    NotPublished(Code),
+    #[error("stream {0} has no rendition {1:?}")]
+    Rendition(Code, String),
+    #[error("{0}: {1}")]
+    Refused(Code, Refused),
+    #[error("{0}")]
+    Start(Error),
+}
+
+impl Service {
+    /// A service without streams. Nothing listens until a `bind_…` is called.
+    ///
+    /// # Errors
+    /// [`Error::Directory`] when a segment directory is neither empty nor ours, or cannot be used. What an
+    /// earlier run left in it is removed.
+    pub fn new(settings: Settings) -> Result<Arc<Self>, Error> {
+        hls::claim_directory("publisher.hls.dir", settings.hls.dir.as_deref())?;
+        Ok(Arc::new(Self::with(settings)))
+    }
+
+    /// A service for tests, without the rest of the server: default settings, system-chosen ports on loopback,
+    /// segments in memory only.
+    pub fn for_testing() -> Arc<Self> {
+        let mut settings = Settings::default();
+        let listeners = &mut settings.listeners;
+        for listener in [&mut listeners.rtmp, &mut listeners.rtsp, &mut listeners.srt] {
+            listener.listen_host = Some(std::net::Ipv4Addr::LOCALHOST.into());
+            listener.port = 0;
+        }
+        Arc::new(Self::with(settings))
+    }
+
+    fn with(settings: Settings) -> Self {
+        Self {
+            clock: Clock::start(),
+            sessions: Arc::default(),
+            listeners: Mutex::new(settings.listeners.clone()),
+            streams: Mutex::default(),
+            cancel: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            settings,
+        }
+    }
+
+    /// Starts a stream: its inputs and its outputs. It is active from now on, with or without media.
+    ///
+    /// # Errors
+    /// [`Error::Running`] when a stream with that code runs; it is left as it is. [`Error::Directory`] when its
+    /// segments cannot be written where the settings say.
+    pub async fn start(self: &Arc<Self>, stream: Stream) -> Result<(), Error> {
+        let running = {
+            let mut streams = self.streams();
+            if streams.contains_key(&stream.code) {
+                return Err(Error::Running(stream.code));
+            }
+            let running = Arc::new(self.build(stream)?);
+            streams.insert(running.config.code.clone(), Arc::clone(&running));
+            running
+        };
+        for input in &running.config.inputs {
+            let source = match &input.source {
+                Source::Publish => continue,
+                Source::File { path, looped } => file::Source::path(path.clone(), *looped),
+                Source::Clip { flv } => file::Source::clip(flv),
+            };
+            running.tasks.spawn(file::run(Arc::clone(self), Arc::clone(&running), source));
+        }
+        tracing::info!(stream = %running.config.code, "stream started");
+        Ok(())
+    }
+
+    fn build(&self, config: Stream) -> Result<Running, Error> {
+        let hub = hub::Stream::new(hub::Limits { keep_unread: true, ..hub::Limits::default() });
+        let cancel = self.cancel.child_token();
+        let hls = match config.protocols.hls {
+            true => Some(hls::Output::start(&config.code, &self.settings.hls)?),
+            false => None,
+        };
+        let ts = ts::Output::new(Arc::clone(&hub), config.code.clone(), hls.clone(), cancel.clone());
+        Ok(Running::new(config, hub, ts, hls, cancel))
+    }
+
+    /// Stops a stream: ends its inputs, viewers and workers, waits for them, and removes its segments.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`].
+    pub async fn stop(&self, code: &Code) -> Result<(), Error> {
+        self.stop_because(code, &Ended::StreamStopped).await
+    }
+
+    async fn stop_because(&self, code: &Code, why: &Ended) -> Result<(), Error> {
+        let running = self.streams().remove(code).ok_or_else(|| Error::NotRunning(code.clone()))?;
+        self.sessions.cancel_stream(code, why);
+        running.cancel.cancel();
+        running.hub.close();
+        running.tasks.close();
+        running.tasks.wait().await;
+        running.ts.stopped().await;
+        if let Some(hls) = &running.hls {
+            hls.stop(*why == Ended::StreamStopped).await;
+        }
+        tracing::info!(stream = %code, reason = %why, "stream stopped");
+        Ok(())
+    }
+
+    /// Stops everything: listeners, sessions, streams. Segments that were written to disk stay for the players
+    /// that are still there; the next start removes them.
+    pub async fn shutdown(&self) {
+        self.cancel.cancel();
+        for session in self.sessions.list() {
+            session.cancel(Ended::Shutdown);
+        }
+        let codes: Vec<Code> = self.streams().keys().cloned().collect();
+        for code in codes {
+            // Stopped by somebody else meanwhile: then there is nothing left to do.
+            let _ = self.stop_because(&code, &Ended::Shutdown).await;
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Replaces the addresses of the listeners. A running listener keeps its address until it is run again.
+    pub fn set_listeners(&self, listeners: Listeners) {
+        *self.listeners.lock().unwrap_or_else(PoisonError::into_inner) = listeners;
+    }
+
+    /// The addresses that the next listener to be run will take.
+    pub(crate) fn listeners(&self) -> Listeners {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The sessions of all protocols.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// Every running stream, by code.
+    pub fn statuses(&self) -> Vec<StreamStatus> {
+        let now = self.clock.elapsed();
+        let sessions = self.sessions.list();
+        let streams: Vec<Arc<Running>> = self.streams().values().cloned().collect();
+        let viewers = |code: &Code| {
+            sessions.iter().filter(|session| session.role == Role::Viewer && session.stream == *code).count()
+        };
+        streams.iter().map(|running| running.status(now, viewers(&running.config.code))).collect()
+    }
+
+    /// The running stream that an address means; a rendition must exist.
+    pub(crate) fn running(&self, address: &Address) -> Option<Arc<Running>> {
+        let known = address.rendition.as_deref().is_none_or(|rendition| rendition == ONLY_RENDITION);
+        if known { self.streams().get(&address.code).cloned() } else { None }
+    }
+
+    /// Lets a publisher in, or says why not. `key` is what it gave as `?key=`.
+    pub(crate) async fn publish(
+        self: &Arc<Self>,
+        address: &Address,
+        key: Option<&str>,
+        opening: impl FnOnce(Code) -> Opening,
+        clock: media::timeline::SourceClock,
+    ) -> Result<Publication, Denied> {
+        let code = address.code.clone();
+        let opening = opening(code.clone());
+        if self.streams().get(&code).is_none() && self.may_create(opening.peer) {
+            match self.start(Stream::new(code.clone())).await {
+                // Somebody else was quicker: then the stream is there as well.
+                Ok(()) | Err(Error::Running(_)) => {}
+                Err(error) => return Err(Denied::Start(error)),
+            }
+        }
+        let running = self.streams().get(&code).cloned().ok_or_else(|| Denied::Unknown(code.clone()))?;
+        if let Some(rendition) = address.rendition.as_deref().filter(|name| *name != ONLY_RENDITION) {
+            return Err(Denied::Rendition(code, rendition.to_owned()));
+        }
+        if !running.config.inputs.iter().any(|input| input.source == Source::Publish) {
+            return Err(Denied::NotPublished(code));
+        }
+        running.admit(key, self.clock.elapsed()).map_err(|refused| Denied::Refused(code, refused))?;
+        Ok(self.publication(running, opening, clock))
+    }
+
+    /// Opens the session and the feed of a source that was let in.
+    pub(crate) fn publication(
+        &self,
+        running: Arc<Running>,
+        opening: Opening,
+        clock: media::timeline::SourceClock,
+    ) -> Publication {
+        let session = self.sessions.open(opening, &running.cancel);
+        running.set_source(session.session());
+        let feed = Arc::new(running.hub.open(clock));
+        Publication { running, feed, session }
+    }
+
+    /// Whether a publisher from there may make a stream by coming.
+    fn may_create(&self, peer: Option<SocketAddr>) -> bool {
+        self.settings.open_publish && peer.is_some_and(|peer| peer.ip().is_loopback())
+    }
+
+    /// Stops the stream if a publisher made it, none has come again, and it has been silent for [`UNUSED`].
+    pub(crate) async fn reap(self: Arc<Self>, running: Arc<Running>) {
+        if !self.settings.open_publish || running.config != Stream::new(running.config.code.clone()) {
+            return;
+        }
+        tokio::select! {
+            () = self.cancel.cancelled() => return,
+            () = running.cancel.cancelled() => return,
+            () = tokio::time::sleep(UNUSED) => {}
+        }
+        let now = self.clock.elapsed();
+        let silent =
+            running.hub.status(now).last_arrival.is_none_or(|last| now.saturating_sub(last) >= UNUSED);
+        if silent && running.is_unfed() {
+            // Stopped by somebody else meanwhile: that is what was wanted.
+            let _ = self.stop(&running.config.code).await;
+        }
+    }
+
+    /// Ends with the service.
+    pub(crate) fn cancelled(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<Code, Arc<Running>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,352 @@
+//! Sessions: every publisher and every viewer, whatever the protocol, is one object.
+//!
+//! A session is opened once and closed once; both are logged here and nowhere else, the close with its reason.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::code::Code;
+
+/// Closed sessions that are remembered for status and tests.
+const REMEMBERED: usize = 200;
+
+/// The wire protocol of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// RTMP.
+    Rtmp,
+    /// A local file that is read in real time.
+    File,
+    /// HTTP MPEG-TS.
+    MpegTs,
+    /// HLS: a viewer is an estimate, by address and user agent.
+    Hls,
+}
+
+/// Which way the media goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// It brings media.
+    Publisher,
+    /// It takes media.
+    Viewer,
+}
+
+/// Why a session ended. Each cause has its own text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The client closed its connection or went silent.
+    ClientLeft,
+    /// The publisher said that it is done.
+    Unpublished,
+    /// The stream was stopped.
+    StreamStopped,
+    /// Another publisher took the stream over.
+    TakenOver,
+    /// An operator closed it.
+    Kicked,
+    /// The program ends.
+    Shutdown,
+    /// A publisher sent no media for this long.
+    NoMedia(Duration),
+    /// An HLS viewer asked for nothing more for this long.
+    Idle(Duration),
+    /// The peer broke the protocol.
+    Protocol(String),
+    /// The connection or file failed.
+    Io(String),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientLeft => f.write_str("client left"),
+            Self::Unpublished => f.write_str("publisher ended the stream"),
+            Self::StreamStopped => f.write_str("stream stopped"),
+            Self::TakenOver => f.write_str("taken over by another publisher"),
+            Self::Kicked => f.write_str("closed by an operator"),
+            Self::Shutdown => f.write_str("server shuts down"),
+            Self::NoMedia(time) => write!(f, "no media for {:.1} s", time.as_secs_f64()),
+            Self::Idle(time) => write!(f, "no request for {:.0} s", time.as_secs_f64()),
+            Self::Protocol(error) => write!(f, "protocol error: {error}"),
+            Self::Io(error) => write!(f, "connection failed: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rtmp => "rtmp",
+            Self::File => "file",
+            Self::MpegTs => "mpegts",
+            Self::Hls => "hls",
+        })
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Publisher => "publisher",
+            Self::Viewer => "viewer",
+        })
+    }
+}
+
+/// One publisher or viewer.
+#[derive(Debug)]
+pub struct Session {
+    /// Unique in this process, rising.
+    pub id: u64,
+    /// The stream it belongs to.
+    pub stream: Code,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Which way the media goes.
+    pub role: Role,
+    /// The other end; none for a file.
+    pub peer: Option<SocketAddr>,
+    /// What the client calls itself (user agent, flashVer), shortened.
+    pub agent: Option<String>,
+    /// When it was opened.
+    pub since: SystemTime,
+    opened: Instant,
+    bytes: AtomicU64,
+    skips: AtomicU64,
+    cancel: CancellationToken,
+    /// Why it was cancelled, set before the token is.
+    why: Mutex<Option<Ended>>,
+}
+
+impl Session {
+    /// Counts bytes taken from or given to the peer.
+    pub fn add_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of media so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts a skip to a later key frame, for a viewer that was too slow.
+    pub fn add_skip(&self) {
+        self.skips.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Skips so far.
+    pub fn skips(&self) -> u64 {
+        self.skips.load(Ordering::Relaxed)
+    }
+
+    /// Ends the session with a reason; the first reason counts.
+    pub fn cancel(&self, why: Ended) {
+        self.why.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        self.cancel.cancel();
+    }
+
+    /// Resolves when the session is to end.
+    pub fn cancelled(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
+    fn why(&self) -> Option<Ended> {
+        self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// An open session; dropping it closes the session.
+#[derive(Debug)]
+pub(crate) struct Open {
+    session: Arc<Session>,
+    registry: Arc<Sessions>,
+}
+
+impl Open {
+    /// The session itself.
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+}
+
+impl std::ops::Deref for Open {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.registry.close(&self.session);
+    }
+}
+
+/// A closed session as it is remembered.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// The session.
+    pub session: Arc<Session>,
+    /// Why it ended.
+    pub reason: Ended,
+}
+
+/// All sessions of the service.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    next: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: BTreeMap<u64, Arc<Session>>,
+    closed: VecDeque<Closed>,
+}
+
+/// What is told when a session is opened.
+pub(crate) struct Opening {
+    pub(crate) stream: Code,
+    pub(crate) protocol: Protocol,
+    pub(crate) role: Role,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) agent: Option<String>,
+}
+
+impl Sessions {
+    /// Opens a session, which ends when `parent` does at the latest.
+    pub(crate) fn open(self: &Arc<Self>, opening: Opening, parent: &CancellationToken) -> Open {
+        let session = Arc::new(Session {
+            id: self.next.fetch_add(1, Ordering::Relaxed) + 1,
+            stream: opening.stream,
+            protocol: opening.protocol,
+            role: opening.role,
+            peer: opening.peer,
+            agent: opening.agent.map(|agent| printable(&agent)),
+            since: SystemTime::now(),
+            opened: Instant::now(),
+            bytes: AtomicU64::new(0),
+            skips: AtomicU64::new(0),
+            cancel: parent.child_token(),
+            why: Mutex::new(None),
+        });
+        tracing::info!(
+            session = session.id,
+            stream = %session.stream,
+            protocol = %session.protocol,
+            peer = session.peer.map(tracing::field::display),
+            agent = session.agent.as_deref(),
+            "{} opened",
+            session.role
+        );
+        self.lock().open.insert(session.id, Arc::clone(&session));
+        Open { session, registry: Arc::clone(self) }
+    }
+
+    fn close(&self, session: &Arc<Session>) {
+        // Without a reason of its own a cancelled session ended with its stream.
+        let stopped = session.cancel.is_cancelled();
+        let reason = session.why().unwrap_or(if stopped { Ended::StreamStopped } else { Ended::ClientLeft });
+        tracing::info!(
+            session = session.id,
+            stream = %session.stream,
+            protocol = %session.protocol,
+            peer = session.peer.map(tracing::field::display),
+            seconds = session.opened.elapsed().as_secs(),
+            bytes = session.bytes(),
+            skips = session.skips(),
+            reason = %reason,
+            "{} closed",
+            session.role
+        );
+        let mut state = self.lock();
+        state.open.remove(&session.id);
+        if state.closed.len() == REMEMBERED {
+            state.closed.pop_front();
+        }
+        state.closed.push_back(Closed { session: Arc::clone(session), reason });
+    }
+
+    /// The open sessions, oldest first.
+    pub fn list(&self) -> Vec<Arc<Session>> {
+        self.lock().open.values().cloned().collect()
+    }
+
+    /// The last sessions that ended (at most 200), oldest first.
+    pub fn closed(&self) -> Vec<Closed> {
+        self.lock().closed.iter().cloned().collect()
+    }
+
+    /// Ends every open session of a stream with one reason.
+    pub(crate) fn cancel_stream(&self, stream: &Code, why: &Ended) {
+        for session in self.list().iter().filter(|session| session.stream == *stream) {
+            session.cancel(why.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A peer's text as it may stand in a log line: printable, at most 120 characters.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening() -> Opening {
+        Opening {
+            stream: "news".parse().expect("a code"),
+            protocol: Protocol::MpegTs,
+            role: Role::Viewer,
+            peer: None,
+            agent: Some("a\nb".to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_first_reason_is_the_one_that_is_told() {
+        let sessions = Arc::new(Sessions::default());
+        let open = sessions.open(opening(), &CancellationToken::new());
+        assert_eq!(open.agent.as_deref(), Some("ab"), "a peer writes no second log line");
+        open.cancel(Ended::Kicked);
+        open.cancel(Ended::Shutdown);
+        assert!(open.cancelled().is_cancelled());
+        drop(open);
+        assert!(sessions.list().is_empty());
+        assert_eq!(sessions.closed()[0].reason, Ended::Kicked);
+    }
+
+    #[test]
+    fn every_reason_has_its_own_text() {
+        let second = Duration::from_secs(1);
+        let reasons = [
+            Ended::ClientLeft,
+            Ended::Unpublished,
+            Ended::StreamStopped,
+            Ended::TakenOver,
+            Ended::Kicked,
+            Ended::Shutdown,
+            Ended::NoMedia(second),
+            Ended::Idle(second),
+            Ended::Protocol("x".to_owned()),
+            Ended::Io("x".to_owned()),
+        ];
+        let texts: std::collections::BTreeSet<String> = reasons.iter().map(Ended::to_string).collect();
+        assert_eq!(texts.len(), reasons.len());
+    }
+}

@@ -1,0 +1,46 @@
+//! What a stream looks like from outside.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use crate::code::Code;
+use crate::config::Protocols;
+use crate::session::Protocol;
+
+/// A stream as people and the API see it.
+#[derive(Clone, Debug)]
+pub struct StreamStatus {
+    /// Its code.
+    pub code: Code,
+    /// Which outputs are on.
+    pub protocols: Protocols,
+    /// When it was started.
+    pub since: SystemTime,
+    /// Who feeds it now.
+    pub source: Option<SourceStatus>,
+    /// Tracks, rates and clock.
+    pub media: hub::Status,
+    /// Time since the last frame came; none if none ever did.
+    pub silent_for: Option<std::time::Duration>,
+    /// What an output leaves out, and other things to know.
+    pub warnings: Vec<String>,
+    /// The last thing that went wrong at the input, with its time.
+    pub last_error: Option<(SystemTime, String)>,
+    /// Open viewer sessions.
+    pub viewers: usize,
+}
+
+/// The source of a stream.
+#[derive(Clone, Debug)]
+pub struct SourceStatus {
+    /// Its session.
+    pub session: u64,
+    /// How the media comes in.
+    pub protocol: Protocol,
+    /// The other end; none for a file.
+    pub peer: Option<SocketAddr>,
+    /// What it calls itself.
+    pub agent: Option<String>,
+    /// Since when it feeds the stream.
+    pub since: SystemTime,
+}

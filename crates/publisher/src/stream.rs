@@ -1,0 +1,140 @@
+//! A running stream: its hub, its outputs, and the source that feeds it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config;
+use crate::output::{hls, ts};
+use crate::session::{Ended, Session};
+use crate::status::{SourceStatus, StreamStatus};
+
+/// A publisher that sent nothing for this long can be replaced by one that has no key to show.
+const SENDING: Duration = Duration::from_millis(1500);
+
+/// A stream between `start` and `stop`.
+pub(crate) struct Running {
+    pub(crate) config: config::Stream,
+    pub(crate) hub: Arc<hub::Stream>,
+    /// Ends everything that belongs to the stream.
+    pub(crate) cancel: CancellationToken,
+    /// Workers that `stop` waits for.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) ts: ts::Output,
+    pub(crate) hls: Option<Arc<hls::Output>>,
+    source: Mutex<Option<Arc<Session>>>,
+    last_error: Mutex<Option<(SystemTime, String)>>,
+    since: SystemTime,
+}
+
+/// Why a publisher is not admitted to a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("the stream has a publisher already")]
+    Busy,
+    #[error("wrong or missing stream key")]
+    Key,
+}
+
+impl Running {
+    pub(crate) fn new(
+        config: config::Stream,
+        hub: Arc<hub::Stream>,
+        ts: ts::Output,
+        hls: Option<Arc<hls::Output>>,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self {
+            config,
+            hub,
+            cancel,
+            tasks: TaskTracker::new(),
+            ts,
+            hls,
+            source: Mutex::new(None),
+            last_error: Mutex::new(None),
+            since: SystemTime::now(),
+        }
+    }
+
+    /// Whether a publisher with this key may feed the stream now. One that is replaced is ended.
+    pub(crate) fn admit(&self, key: Option<&str>, now: Duration) -> Result<(), Refused> {
+        let keyed = match &self.config.stream_key {
+            None => false,
+            Some(expected) if matches(expected.reveal(), key.unwrap_or_default()) => true,
+            Some(_) => return Err(Refused::Key),
+        };
+        let source = lock(&self.source);
+        let Some(current) = source.as_ref() else { return Ok(()) };
+        let last = self.hub.status(now).last_arrival;
+        let sending = last.is_some_and(|last| now.saturating_sub(last) < SENDING);
+        let takes_over = keyed && self.config.takeover;
+        if sending && !takes_over {
+            return Err(Refused::Busy);
+        }
+        current.cancel(Ended::TakenOver);
+        Ok(())
+    }
+
+    /// The session that feeds the stream from now on.
+    pub(crate) fn set_source(&self, session: &Arc<Session>) {
+        *lock(&self.source) = Some(Arc::clone(session));
+    }
+
+    /// The session feeds the stream no more, unless another one does already.
+    pub(crate) fn clear_source(&self, session: &Arc<Session>) {
+        let mut source = lock(&self.source);
+        if source.as_ref().is_some_and(|current| current.id == session.id) {
+            *source = None;
+        }
+    }
+
+    /// Whether nobody feeds the stream.
+    pub(crate) fn is_unfed(&self) -> bool {
+        lock(&self.source).is_none()
+    }
+
+    /// Remembers what went wrong at the input.
+    pub(crate) fn set_error(&self, error: impl Into<String>) {
+        *lock(&self.last_error) = Some((SystemTime::now(), error.into()));
+    }
+
+    /// The stream as seen from outside.
+    pub(crate) fn status(&self, now: Duration, viewers: usize) -> StreamStatus {
+        let media = self.hub.status(now);
+        StreamStatus {
+            code: self.config.code.clone(),
+            protocols: self.config.protocols,
+            since: self.since,
+            source: lock(&self.source).as_deref().map(source_status),
+            silent_for: media.last_arrival.map(|last| now.saturating_sub(last)),
+            media,
+            warnings: self.ts.warnings(),
+            last_error: lock(&self.last_error).clone(),
+            viewers,
+        }
+    }
+}
+
+fn source_status(session: &Session) -> SourceStatus {
+    SourceStatus {
+        session: session.id,
+        protocol: session.protocol,
+        peer: session.peer,
+        agent: session.agent.clone(),
+        since: session.since,
+    }
+}
+
+/// Compares in a time that tells nothing of where the texts differ.
+fn matches(expected: &str, given: &str) -> bool {
+    use subtle::ConstantTimeEq;
+    expected.as_bytes().ct_eq(given.as_bytes()).into()
+}
+
+/// None of the values guarded here can be left half changed.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

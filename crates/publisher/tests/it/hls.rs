@@ -1,0 +1,68 @@
+//! HLS as a CDN and a player ask for it.
+
+use http::{Method, StatusCode};
+use publisher::Service;
+use publisher::session::{Ended, Protocol, Role};
+
+use crate::world::{address, all, clip_stream, code, get_hls, reason, request, text, viewer};
+
+/// The lines of a playlist that are no tags.
+fn uris(playlist: &str) -> Vec<&str> {
+    playlist.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+}
+
+#[tokio::test]
+async fn the_first_request_waits_and_leads_to_segments_that_are_there() {
+    let service = Service::for_testing();
+    service.start(clip_stream("region/news")).await.expect("started");
+    let multivariant = get_hls(&service, "region/news", "index.m3u8").await;
+    assert_eq!(multivariant.status(), StatusCode::OK);
+    assert_eq!(multivariant.headers()["content-type"], "application/vnd.apple.mpegurl");
+    let multivariant = text(multivariant).await;
+    assert!(multivariant.contains("CODECS=\"avc1."), "{multivariant}");
+    let media = text(get_hls(&service, "region/news", uris(&multivariant)[0]).await).await;
+    let segment = get_hls(&service, "region/news", uris(&media)[0]).await;
+    assert_eq!(segment.status(), StatusCode::OK);
+    assert_eq!(segment.headers()["content-type"], "video/mp2t");
+    assert!(segment.headers()["cache-control"].to_str().expect("text").contains("immutable"));
+    let length: usize =
+        segment.headers()["content-length"].to_str().expect("text").parse().expect("a number");
+    let bytes = all(segment).await;
+    assert_eq!((bytes.len(), bytes[0], bytes.len() % 188), (length, 0x47, 0));
+    assert!(service.sessions().list().iter().any(|session| session.protocol == Protocol::Hls));
+    service.stop(&code("region/news")).await.expect("stopped");
+    assert_eq!(reason(&service, Role::Viewer).await, Ended::StreamStopped);
+}
+
+#[tokio::test]
+async fn every_viewer_gets_identical_bytes_and_a_known_version_is_not_sent_again() {
+    let service = Service::for_testing();
+    service.start(clip_stream("news")).await.expect("started");
+    let first = get_hls(&service, "news", "index.m3u8").await;
+    let tag = first.headers()["etag"].to_str().expect("text").to_owned();
+    let first = all(first).await;
+    let again = request(Method::GET, &[("if-none-match", &tag)]);
+    let again = service.handle_hls(&again, viewer(), &address("news@track_1"), "index.m3u8").await;
+    match again.status() {
+        StatusCode::NOT_MODIFIED => assert_eq!(all(again).await.len(), 0),
+        // The measured bandwidth may have changed between the two requests.
+        status => assert_ne!((status, all(again).await), (StatusCode::OK, first)),
+    }
+    service.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_404_at_once() {
+    let service = Service::for_testing();
+    service.start(clip_stream("news")).await.expect("started");
+    for (stream, file) in [
+        ("news", "track_2.m3u8"),
+        ("news", "track_1-x-1.ts"),
+        ("news", "../news/index.m3u8"),
+        ("news@720p", "index.m3u8"),
+        ("other", "index.m3u8"),
+    ] {
+        assert_eq!(get_hls(&service, stream, file).await.status(), StatusCode::NOT_FOUND, "{stream}/{file}");
+    }
+    service.shutdown().await;
+}

@@ -1,0 +1,1 @@
+//! RTMP publishers over real sockets, from recordings of real encoders.

@@ -1,0 +1,95 @@
+//! What the tests share: a service, the demo clip as a source, and small HTTP requests.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+use publisher::config::{Input, Source, Stream};
+use publisher::session::Ended;
+use publisher::{Address, Body, Code, Service};
+
+/// The clip that `rillcast demo` plays: 8 s of H.264 with B-frames and AAC.
+pub(crate) static CLIP: &[u8] = include_bytes!("../../../server/assets/demo.flv");
+
+/// Longer than anything here takes on a busy machine; reaching it means that something hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn code(text: &str) -> Code {
+    text.parse().expect("a code")
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    text.parse().expect("an address")
+}
+
+pub(crate) fn viewer() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 40_000).into()
+}
+
+/// A stream that the clip feeds for ever.
+pub(crate) fn clip_stream(name: &str) -> Stream {
+    let input = Input { source: Source::Clip { flv: CLIP }, priority: 0 };
+    Stream { inputs: vec![input], ..Stream::new(code(name)) }
+}
+
+pub(crate) fn request(method: Method, headers: &[(&str, &str)]) -> Parts {
+    let mut request = Request::builder().method(method);
+    for &(name, value) in headers {
+        request = request.header(name, value);
+    }
+    request.body(()).expect("a request").into_parts().0
+}
+
+pub(crate) async fn get_hls(service: &Arc<Service>, stream: &str, file: &str) -> Response<Body> {
+    service.handle_hls(&request(Method::GET, &[]), viewer(), &address(stream), file).await
+}
+
+pub(crate) async fn get_mpegts(service: &Arc<Service>, stream: &str) -> Response<Body> {
+    service.handle_mpegts(&request(Method::GET, &[]), viewer(), &address(stream)).await
+}
+
+pub(crate) async fn all(response: Response<Body>) -> Bytes {
+    let collected = tokio::time::timeout(PATIENCE, response.into_body().collect()).await;
+    collected.expect("an end").expect("a body").to_bytes()
+}
+
+pub(crate) async fn text(response: Response<Body>) -> String {
+    String::from_utf8(all(response).await.to_vec()).expect("text")
+}
+
+/// At least `size` bytes of an endless body.
+pub(crate) async fn some(body: &mut Body, size: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while bytes.len() < size {
+        let frame = tokio::time::timeout(PATIENCE, body.frame()).await.expect("bytes in time");
+        let frame = frame.expect("no end").expect("no error");
+        bytes.extend_from_slice(frame.data_ref().expect("data"));
+    }
+    bytes
+}
+
+/// Waits until the service says what is expected of it.
+pub(crate) async fn until<T>(mut probe: impl FnMut() -> Option<T>) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = probe() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("in time")
+}
+
+/// Why the newest session of this kind ended, once it has.
+pub(crate) async fn reason(service: &Service, role: publisher::session::Role) -> Ended {
+    until(|| {
+        let closed = service.sessions().closed();
+        closed.iter().rev().find(|closed| closed.session.role == role).map(|closed| closed.reason.clone())
+    })
+    .await
+}

@@ -1,0 +1,30 @@
+//! RTMP and FLV, sans-IO.
+//!
+//! Adobe's Real-Time Messaging Protocol 1.0, the FLV file format 10.1 whose tag bodies it carries, and Enhanced
+//! RTMP v1 and v2 for the codecs that came later. Nothing here opens a socket or reads a clock: bytes and time are
+//! arguments, and what is to be sent comes back as bytes.
+//!
+//! From the wire to frames:
+//!
+//! ```text
+//! bytes ─ handshake ─ chunk::Decoder ─ message ─ server::Session ─ flv::Tag ─ flv::Demux ─ flv::Media
+//!                                              (or flv::file::Reader) ┘
+//! ```
+//!
+//! [`server::Session`] is one connection as the server sees it: it answers commands, keeps the timers, and hands
+//! out what was published as [`flv::Tag`]s. [`flv::Demux`] makes tracks and frames of those, whether they came from
+//! a connection or from a file. A tag that cannot be understood is an error for that tag; the connection goes on.
+//!
+//! Every byte is hostile: what a peer can make us hold is bounded by [`Limits`].
+
+pub mod amf0;
+pub mod chunk;
+mod error;
+pub mod flv;
+pub mod handshake;
+mod limits;
+pub mod message;
+pub mod server;
+
+pub use error::Error;
+pub use limits::Limits;

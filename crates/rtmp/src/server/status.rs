@@ -1,0 +1,56 @@
+//! Replies and status messages (RTMP 1.0 7.2.1 and 7.2.2).
+
+use crate::amf0::Value;
+use crate::message::Command;
+
+/// Values of `code` that clients know.
+pub mod code {
+    /// `connect` was accepted.
+    pub const CONNECT_SUCCESS: &str = "NetConnection.Connect.Success";
+    /// The connection is refused.
+    pub const CONNECT_REJECTED: &str = "NetConnection.Connect.Rejected";
+    /// The connection is being closed by the server.
+    pub const CONNECT_CLOSED: &str = "NetConnection.Connect.Closed";
+    /// A call failed, or there is no such call.
+    pub const CALL_FAILED: &str = "NetConnection.Call.Failed";
+    /// `publish` was accepted.
+    pub const PUBLISH_START: &str = "NetStream.Publish.Start";
+    /// The name cannot be published to: malformed, or taken.
+    pub const PUBLISH_BAD_NAME: &str = "NetStream.Publish.BadName";
+    /// The publisher may not do so: wrong or missing key.
+    pub const PUBLISH_DENIED: &str = "NetStream.Publish.Denied";
+    /// The publication cannot be accepted for another reason.
+    pub const PUBLISH_FAILED: &str = "NetStream.Publish.Failed";
+    /// The publication is over.
+    pub const UNPUBLISH_SUCCESS: &str = "NetStream.Unpublish.Success";
+    /// `play` is refused.
+    pub const PLAY_FAILED: &str = "NetStream.Play.Failed";
+    /// There is no stream of that name.
+    pub const PLAY_NOT_FOUND: &str = "NetStream.Play.StreamNotFound";
+}
+
+/// The information object of a reply or status.
+pub(super) fn information(level: &str, code: &str, description: &str) -> Value {
+    Value::object([("level", level.into()), ("code", code.into()), ("description", description.into())])
+}
+
+/// `onStatus`, 7.2.2.
+pub(super) fn on_status(level: &str, code: &str, description: &str) -> Command {
+    call("onStatus", vec![Value::Null, information(level, code, description)])
+}
+
+/// A command that wants no reply.
+pub(super) fn call(name: &str, values: Vec<Value>) -> Command {
+    Command { name: name.to_owned(), transaction: 0.0, values }
+}
+
+/// `_result` of a transaction.
+pub(super) fn result(transaction: f64, values: Vec<Value>) -> Command {
+    Command { name: "_result".to_owned(), transaction, values }
+}
+
+/// `_error` of a transaction.
+pub(super) fn error(transaction: f64, code: &str, description: &str) -> Command {
+    let values = vec![Value::Null, information("error", code, description)];
+    Command { name: "_error".to_owned(), transaction, values }
+}

@@ -1,0 +1,141 @@
+//! The command line.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config, Listen};
+use crate::{demo, log, run};
+
+const EXAMPLES: &str = "\
+Examples:
+  rillcast demo                        play a bundled clip on every output
+  rillcast run                         take any stream from an encoder on this machine
+  rillcast run -c rillcast.yaml        run what the file says
+  rillcast check -c rillcast.yaml      say what the file would run, or what is wrong with it";
+
+const ENVIRONMENT: &str = "\
+Environment:
+  RILLCAST_<PATH>        overrides a setting of the file: RILLCAST_HTTP_LISTEN=:8081 for http.listen,
+                         RILLCAST_LISTENERS_RTMP_PORT=1936 for listeners.rtmp.port
+  RILLCAST_LOG           what is logged: error, warn, info (default), debug, trace, also by part of the
+                         program, as warn,rillcast_rtmp=debug
+  RILLCAST_LOG_FORMAT    text (default) or json";
+
+/// What users want to read below the options.
+fn more_help() -> String {
+    format!("{EXAMPLES}\n\n{ENVIRONMENT}")
+}
+
+#[derive(Parser, Debug)]
+#[command(
+    name = "rillcast",
+    version,
+    about = "Publishes live streams: takes them in once and delivers them as HLS and HTTP MPEG-TS.",
+    after_help = more_help(),
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Play a bundled clip as the stream "demo"; nothing to set up
+    ///
+    /// Prints every URL to play. Encoders on this machine may publish streams of their own beside it.
+    #[command(after_help = ENVIRONMENT)]
+    Demo {
+        /// Where HTTP listens: ":8080" (all addresses), "127.0.0.1:8080", "[::1]:8080", "localhost:8080"
+        #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
+        listen: Option<Listen>,
+    },
+    /// Publish streams until SIGTERM or Ctrl-C; a second one stops at once
+    ///
+    /// Without a file every encoder on this machine may publish any stream:
+    /// ffmpeg -re -i FILE -c copy -f flv rtmp://localhost/live/test
+    #[command(after_help = ENVIRONMENT)]
+    Run {
+        /// Configuration file (YAML)
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Check a configuration file: say what it would run, or everything that is wrong with it
+    ///
+    /// The environment counts as for `run`. Exit status 0 when the file can be run, 1 when not.
+    #[command(after_help = ENVIRONMENT)]
+    Check {
+        /// Configuration file (YAML)
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+fn listen_address(text: &str) -> Result<Listen, String> {
+    text.parse().map_err(|()| format!("allowed: {}", config::LISTEN_ALLOWED))
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo { listen } => serve(|| demo::configure(load(None)?, listen), demo::greet),
+        Command::Run { config } => serve(|| load(config.as_deref()), |_| Ok(())),
+        Command::Check { config } => check(&config),
+    };
+    outcome.unwrap_or_else(|error| {
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(io::stderr(), "rillcast: {}", told(&error));
+        ExitCode::FAILURE
+    })
+}
+
+/// An error with its causes on one line; faults of a configuration on lines of their own, so that each begins
+/// with its place.
+fn told(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<config::Faults>() {
+        Some(faults) => format!("the configuration cannot be used\n{faults}"),
+        None => format!("{error:#}"),
+    }
+}
+
+fn serve(config: impl FnOnce() -> anyhow::Result<Config>, ready: run::Ready) -> anyhow::Result<ExitCode> {
+    log::start()?;
+    run::until_stopped(config()?, ready)
+}
+
+fn check(path: &Path) -> anyhow::Result<ExitCode> {
+    let config = load(Some(path))?;
+    write!(io::stdout(), "{} is valid. It would run:\n\n{config}", path.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(path: Option<&Path>) -> anyhow::Result<Config> {
+    Ok(config::load(path, std::env::vars_os())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_are_read() {
+        let parsed =
+            |line: &str| Arguments::try_parse_from(line.split(' ')).map(|arguments| arguments.command);
+        assert!(matches!(parsed("rillcast demo"), Ok(Command::Demo { listen: None })));
+        assert!(matches!(parsed("rillcast demo --listen [::1]:1"), Ok(Command::Demo { listen: Some(_) })));
+        assert!(matches!(parsed("rillcast run -c a.yaml"), Ok(Command::Run { config: Some(_) })));
+        let error = parsed("rillcast demo --listen 8080").expect_err("no address").to_string();
+        assert!(error.contains("'8080'") && error.contains("\":8080\" (all addresses)"), "{error}");
+        assert!(parsed("rillcast check").is_err(), "a check needs a file");
+    }
+}

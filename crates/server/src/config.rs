@@ -1,0 +1,133 @@
+//! The configuration: a YAML file, overridden by the environment, checked as a whole.
+//!
+//! The names in the file are a promise: every version keeps them, and a name that this version cannot serve yet
+//! is refused with a message that says so.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use publisher::config::{Settings, Stream};
+
+mod env;
+mod fault;
+mod listen;
+mod read;
+mod service;
+mod stream;
+mod summary;
+mod tree;
+
+pub(crate) use fault::Faults;
+use fault::{Fault, Place};
+pub(crate) use listen::{ALLOWED as LISTEN_ALLOWED, Host, Listen};
+use read::{Notes, Section};
+use tree::Node;
+
+/// Default of `http.listen`.
+pub(crate) const HTTP_PORT: u16 = 8080;
+
+/// A whole configuration that can be run.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Config {
+    /// Where what must outlive the process is kept.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where HTTP listens.
+    pub(crate) http: Vec<Listen>,
+    /// The publisher's settings.
+    pub(crate) settings: Settings,
+    /// The streams, in the order of the file.
+    pub(crate) streams: Vec<Stream>,
+}
+
+/// Reads the file, or the defaults without one, and the environment over it.
+///
+/// # Errors
+/// Every fault that was found.
+pub(crate) fn load(
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Config, Faults> {
+    let failed = |list| Faults { file: file.map(Path::to_owned).unwrap_or_default(), list };
+    let text = match file {
+        None => String::new(),
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| failed(vec![Fault::new(Place::File, format!("cannot be read: {error}"))]))?,
+    };
+    // Without a file any code may be published, from this machine alone: nothing to set up for a first try.
+    let config = read(&text, variables).map_err(failed)?;
+    Ok(Config { settings: Settings { open_publish: file.is_none(), ..config.settings }, ..config })
+}
+
+/// Reads the text of a file.
+fn read(text: &str, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Config, Vec<Fault>> {
+    let notes = Notes::default();
+    let mut root = tree::parse(text).map_err(|fault| vec![fault])?;
+    env::overlay(&mut root, variables, &notes);
+    let config = whole(&root, &notes);
+    let faults = notes.into_sorted();
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+fn whole(root: &Node, notes: &Notes) -> Config {
+    let mut file = Section::root(root, notes);
+    let data_dir = file.item("data_dir").and_then(|item| item.text()).map(PathBuf::from);
+    let mut http = file.section("http");
+    let listen_item = http.item("listen");
+    let listen = listen_item.as_ref().map(listen_addresses);
+    http.close();
+    tls(file.section("tls"));
+    let listeners = service::listeners(file.section("listeners"), listen.as_deref(), listen_item);
+    let (hls, dash) = service::outputs(file.section("publisher"));
+    let streams = stream::streams(file.section("streams"), notes);
+    file.close();
+    Config {
+        data_dir,
+        http: listen.unwrap_or_else(|| vec![Listen { host: Host::All, port: HTTP_PORT }]),
+        settings: Settings { listeners, hls, dash, ..Settings::default() },
+        streams,
+    }
+}
+
+/// `http.listen`: one address or a list of them.
+fn listen_addresses(item: &read::Item<'_>) -> Vec<Listen> {
+    let mut addresses: Vec<Listen> = Vec::new();
+    let items = item.one_or_more();
+    if items.is_empty() {
+        item.refuse(listen::ALLOWED);
+    }
+    for item in items {
+        let Some(address) = item.read(listen::ALLOWED, |text| text.parse::<Listen>().ok()) else { continue };
+        match addresses.iter().find(|other| other.overlaps(address)) {
+            Some(other) => item.wrong(&format!("listens where {other} listens already")),
+            None => addresses.push(address),
+        }
+    }
+    addresses
+}
+
+fn tls(mut section: Section<'_>) {
+    for key in ["cert", "key"] {
+        if let Some(item) = section.item(key)
+            && item.text().is_some()
+        {
+            item.wrong("TLS is not in this version yet; leave it out");
+        }
+    }
+    section.close();
+}
+
+impl Config {
+    /// The addresses of HTTP for a message.
+    pub(crate) fn http_shown(&self) -> String {
+        self.http.iter().fold(String::new(), |mut text, address| {
+            let separator = if text.is_empty() { "" } else { ", " };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{separator}{address}");
+            text
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

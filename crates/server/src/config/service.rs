@@ -1,0 +1,142 @@
+//! The sections `listeners` and `publisher`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use publisher::config::{Listener, Listeners, Secret, Segmented};
+
+use super::listen::{Host, Listen};
+use super::read::{Item, Section};
+
+/// Bounds of `live_segment_sec`: a target duration over 12 s makes players wait too long for their start.
+const SEGMENT_SEC: std::ops::RangeInclusive<f64> = 1.0..=12.0;
+/// Bounds of `live_window`: RFC 8216 6.3.3 has players start three target durations before the end.
+const WINDOW: std::ops::RangeInclusive<u64> = 3..=100_000;
+/// Bounds of `live_history`.
+const HISTORY: std::ops::RangeInclusive<u64> = 0..=100_000;
+/// A passphrase of SRT has 10 to 79 characters, draft-sharabayko-srt 6.1.4.
+const PASSPHRASE: std::ops::RangeInclusive<usize> = 10..=79;
+
+/// Reads `listeners`. `http` is what `http.listen` says, to find out whether RTMP wants the same port.
+pub(super) fn listeners(
+    mut section: Section<'_>,
+    http: Option<&[Listen]>,
+    http_item: Option<Item<'_>>,
+) -> Listeners {
+    let default = Listeners::default();
+    let mut rtmp = section.section("rtmp");
+    let port_item = rtmp.item("port");
+    let rtmp_listener = listener(&mut rtmp, default.rtmp);
+    rtmp.close();
+    share_no_port(&rtmp_listener, port_item.or(http_item), http);
+
+    let rtsp_item = section.item("rtsp");
+    let mut rtsp = section.section("rtsp");
+    let rtsp_listener = unbuilt_listener("RTSP", &mut rtsp, rtsp_item, default.rtsp);
+    rtsp.close();
+
+    let srt_item = section.item("srt");
+    let mut srt = section.section("srt");
+    let srt_listener = unbuilt_listener("SRT", &mut srt, srt_item, default.srt);
+    // 16 bits in the handshake, draft-sharabayko-srt 3.2.1.1.1.
+    let latency = srt.item("latency_ms").and_then(|item| item.whole(0..=u64::from(u16::MAX)));
+    let passphrase = srt.item("passphrase").and_then(|item| passphrase(&item));
+    srt.close();
+    section.close();
+
+    Listeners {
+        rtmp: rtmp_listener,
+        rtsp: rtsp_listener,
+        srt: srt_listener,
+        srt_latency: latency.map_or(default.srt_latency, Duration::from_millis),
+        srt_passphrase: passphrase,
+    }
+}
+
+fn listener(section: &mut Section<'_>, default: Listener) -> Listener {
+    let enabled = section.item("enabled").and_then(|item| item.flag());
+    let host = section.item("listen_host").and_then(|item| {
+        item.read("an IP address; without it all addresses", |text| match Host::parse(text)? {
+            Host::All => Some(None),
+            Host::Ip(ip) => Some(Some(ip)),
+            Host::Localhost => None,
+        })
+    });
+    let port = section.item("port").and_then(|item| item.whole(0..=u64::from(u16::MAX)));
+    Listener {
+        enabled: enabled.unwrap_or(default.enabled),
+        listen_host: host.unwrap_or(default.listen_host),
+        port: port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default.port),
+    }
+}
+
+/// A listener that this version does not have. It may be described, but only as switched off.
+fn unbuilt_listener(
+    name: &str,
+    section: &mut Section<'_>,
+    item: Option<Item<'_>>,
+    default: Listener,
+) -> Listener {
+    let off = section.item("enabled").is_some_and(|enabled| enabled.flag() != Some(true));
+    if let (Some(item), false) = (item, off) {
+        item.wrong(&format!("{name} is not in this version yet; leave it out or set enabled: false"));
+    }
+    Listener { enabled: false, ..listener(section, default) }
+}
+
+fn share_no_port(rtmp: &Listener, item: Option<Item<'_>>, http: Option<&[Listen]>) {
+    let defaults = [Listen { host: Host::All, port: super::HTTP_PORT }];
+    let rtmp_listen = Listen { host: Host::of(rtmp.listen_host), port: rtmp.port };
+    let both = http.unwrap_or(&defaults).iter().find(|listen| listen.overlaps(rtmp_listen));
+    if let (true, Some(listen), Some(item)) = (rtmp.enabled, both, item) {
+        item.wrong(&format!("http.listen ({listen}) and listeners.rtmp ({rtmp_listen}) cannot share a port"));
+    }
+}
+
+/// Reads an SRT passphrase.
+pub(super) fn passphrase(item: &Item<'_>) -> Option<Secret> {
+    item.read("10 to 79 characters", |text| {
+        PASSPHRASE.contains(&text.chars().count()).then(|| Secret::new(text))
+    })
+}
+
+/// Reads `publisher`: HLS and DASH.
+pub(super) fn outputs(mut section: Section<'_>) -> (Segmented, Segmented) {
+    let (hls, hls_dir) = segmented(section.section("hls"));
+    if let Some(item) = section.item("dash")
+        && !item.holds_nothing()
+    {
+        item.wrong("DASH is not in this version yet; leave it out");
+    }
+    let (dash, dash_dir) = segmented(section.section("dash"));
+    if let (Some(_), Some(item)) = (hls_dir, dash_dir)
+        && hls.dir == dash.dir
+    {
+        item.wrong("publisher.hls.dir is the same directory, the two must differ");
+    }
+    section.close();
+    (hls, dash)
+}
+
+fn segmented(mut section: Section<'_>) -> (Segmented, Option<Item<'_>>) {
+    let default = Segmented::default();
+    let dir = section.item("dir");
+    let path = dir.as_ref().and_then(|item| item.text()).map(PathBuf::from);
+    let segment = section.item("live_segment_sec").and_then(|item| item.decimal(SEGMENT_SEC));
+    let count = |item: Option<Item<'_>>, range| {
+        item.and_then(|item| item.whole(range)).and_then(|count| usize::try_from(count).ok())
+    };
+    let window = count(section.item("live_window"), WINDOW);
+    let history = count(section.item("live_history"), HISTORY);
+    let ephemeral = section.item("live_ephemeral").and_then(|item| item.flag());
+    section.close();
+    let settings = Segmented {
+        dir: path,
+        // To the millisecond, the finest that a playlist shows.
+        segment: segment.map_or(default.segment, |sec| Duration::from_millis((sec * 1000.0).round() as u64)),
+        window: window.unwrap_or(default.window),
+        history: history.unwrap_or(default.history),
+        ephemeral: ephemeral.unwrap_or(default.ephemeral),
+    };
+    (settings, dir)
+}

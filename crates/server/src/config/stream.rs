@@ -1,0 +1,171 @@
+//! The section `streams`.
+
+use std::path::Path;
+
+use publisher::Code;
+use publisher::config::{Input, Protocols, Secret, Source, Stream};
+use url::Url;
+
+use super::fault::Fault;
+use super::read::{Item, Notes, Section};
+use super::service;
+
+/// What the sources of this version look like, for messages.
+const SOURCES: &str = "publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true";
+/// Schemes of sources that later versions have.
+const LATER_SOURCES: [&str; 10] =
+    ["rtmp", "rtmps", "rtsp", "rtsps", "srt", "udp", "rtp", "http", "https", "hls"];
+
+/// Reads `streams`, a mapping from codes to streams.
+pub(super) fn streams(section: Section<'_>, notes: &Notes) -> Vec<Stream> {
+    let mut streams = Vec::new();
+    for (entry, item) in section.entries() {
+        match entry.key.parse::<Code>() {
+            Ok(code) => streams.push(stream(Stream::new(code), item)),
+            Err(error) => notes.add(Fault::new(entry.place.clone(), format!("streams: {error}"))),
+        }
+    }
+    streams
+}
+
+fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
+    // `demo:` with nothing behind it is a stream with every default.
+    let Some(item) = item else { return default };
+    let mut section = item.section();
+    let inputs = section.item("inputs").map(|item| inputs(&item));
+    let protocols = protocols(section.section("protocols"), default.protocols);
+    if let Some(item) = section.item("push") {
+        push(&item);
+    }
+    let stream_key = section.item("stream_key").and_then(|item| item.text()).map(Secret::new);
+    if let Some(item) = section.item("passphrase")
+        && service::passphrase(&item).is_some()
+    {
+        item.wrong("SRT is not in this version yet; leave it out");
+    }
+    let takeover = section.item("takeover").and_then(|item| item.flag()).unwrap_or(default.takeover);
+    for (key, what) in [
+        ("renditions", "ABR ladders are not in this version yet; leave it out"),
+        ("play_auth", "authorization of viewers is not in this version yet; leave it out"),
+    ] {
+        if let Some(item) = section.item(key)
+            && !item.holds_nothing()
+        {
+            item.wrong(what);
+        }
+    }
+    section.close();
+    Stream { inputs: inputs.unwrap_or(default.inputs), protocols, stream_key, takeover, ..default }
+}
+
+fn inputs(item: &Item<'_>) -> Vec<Input> {
+    let items = item.list();
+    if items.is_empty() && item.holds_nothing() {
+        item.wrong("a stream needs an input; leave the key out for publish://");
+    }
+    if items.len() > 1 {
+        item.wrong("failover between inputs is not in this version yet; one input is allowed");
+    }
+    items.into_iter().filter_map(input).collect()
+}
+
+fn input(item: Item<'_>) -> Option<Input> {
+    let whole = item.clone();
+    let mut section = item.section();
+    let url = section.item("url");
+    let priority = section.item("priority").and_then(|item| item.whole(0..=u64::from(u32::MAX)));
+    section.close();
+    let Some(url) = url else {
+        whole.wrong(&format!("an input needs a url; allowed: {SOURCES}"));
+        return None;
+    };
+    let source = source(&url)?;
+    Some(Input { source, priority: priority.and_then(|number| u32::try_from(number).ok()).unwrap_or(0) })
+}
+
+fn source(item: &Item<'_>) -> Option<Source> {
+    let text = item.text()?;
+    if text == "publish://" {
+        return Some(Source::Publish);
+    }
+    let Ok(url) = Url::parse(text) else {
+        item.refuse(SOURCES);
+        return None;
+    };
+    if LATER_SOURCES.contains(&url.scheme()) {
+        item.wrong(&format!("inputs of {}:// are not in this version yet; allowed: {SOURCES}", url.scheme()));
+        return None;
+    }
+    file(item, &url)
+}
+
+fn file(item: &Item<'_>, url: &Url) -> Option<Source> {
+    let absolute = url.host().is_none() && url.scheme() == "file" && url.fragment().is_none();
+    let path = if absolute { url.to_file_path().ok() } else { None };
+    let (Some(path), Some(looped)) = (path, looped(url)) else {
+        item.refuse(SOURCES);
+        return None;
+    };
+    if !is_flv(&path) {
+        item.wrong(&format!("files other than .flv are not in this version yet; allowed: {SOURCES}"));
+        return None;
+    }
+    Some(Source::File { path, looped })
+}
+
+fn is_flv(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("flv"))
+}
+
+/// The query of a file: nothing, or `loop` alone.
+fn looped(url: &Url) -> Option<bool> {
+    let mut pairs = url.query_pairs();
+    let looped = match pairs.next() {
+        None => false,
+        Some((key, value)) if key == "loop" => value.parse().ok()?,
+        Some(_) => return None,
+    };
+    pairs.next().is_none().then_some(looped)
+}
+
+fn protocols(mut section: Section<'_>, default: Protocols) -> Protocols {
+    let mut flag = |key: &'static str, default: bool, built: bool| {
+        let Some(item) = section.item(key) else { return default };
+        let wanted = item.flag().unwrap_or(default);
+        if wanted && !built {
+            item.wrong(&format!("{} is not in this version yet; leave it out", key.to_ascii_uppercase()));
+        }
+        wanted
+    };
+    let built = Protocols::BUILT;
+    let protocols = Protocols {
+        hls: flag("hls", default.hls, built.hls),
+        dash: flag("dash", default.dash, built.dash),
+        rtsp: flag("rtsp", default.rtsp, built.rtsp),
+        rtmp: flag("rtmp", default.rtmp, built.rtmp),
+        srt: flag("srt", default.srt, built.srt),
+        mpegts: flag("mpegts", default.mpegts, built.mpegts),
+    };
+    section.close();
+    protocols
+}
+
+/// Push destinations are read for their names and values, and refused unless they are switched off.
+fn push(item: &Item<'_>) {
+    let seconds = 1..=86_400;
+    for destination in item.list() {
+        let whole = destination.clone();
+        let mut section = destination.section();
+        for key in ["url", "rendition", "comment"] {
+            section.item(key).and_then(|item| item.text());
+        }
+        let enabled = section.item("enabled").and_then(|item| item.flag()).unwrap_or(true);
+        section.item("timeout_sec").and_then(|item| item.whole(seconds.clone()));
+        section.item("retry_timeout_sec").and_then(|item| item.whole(seconds.clone()));
+        section.item("limit").and_then(|item| item.whole(0..=u64::from(u32::MAX)));
+        section.close();
+        if enabled {
+            whole.wrong("push is not in this version yet; leave it out or set enabled: false");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a configuration would run, in words, for `rillcast check`.
+
+use std::fmt;
+
+use publisher::config::{Protocols, Segmented, Source, Stream};
+
+use super::Config;
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "HTTP      {}", self.http_shown())?;
+        let rtmp = &self.settings.listeners.rtmp;
+        match (rtmp.enabled, rtmp.listen_host) {
+            (false, _) => writeln!(f, "RTMP      off")?,
+            (true, None) => writeln!(f, "RTMP      :{}", rtmp.port)?,
+            (true, Some(host)) => writeln!(f, "RTMP      {}", std::net::SocketAddr::new(host, rtmp.port))?,
+        }
+        writeln!(f, "HLS       {}", segmented(&self.settings.hls))?;
+        if let Some(dir) = &self.data_dir {
+            writeln!(f, "data      {}", dir.display())?;
+        }
+        if self.settings.open_publish {
+            writeln!(f, "streams   any code, published from this machine")?;
+        } else if self.streams.is_empty() {
+            writeln!(f, "streams   none")?;
+        }
+        self.streams.iter().try_for_each(|stream| writeln!(f, "stream    {}", described(stream)))
+    }
+}
+
+fn segmented(hls: &Segmented) -> String {
+    let kept = match (&hls.dir, hls.ephemeral) {
+        (None, _) => "in memory".to_owned(),
+        (Some(dir), true) => format!("in memory and in {}", dir.display()),
+        (Some(dir), false) => format!("in memory, and for ever in {}", dir.display()),
+    };
+    let history = if hls.history > 0 { format!(" and {} more", hls.history) } else { String::new() };
+    format!("{} s segments, a window of {}{history}, {kept}", hls.segment.as_secs_f64(), hls.window)
+}
+
+fn described(stream: &Stream) -> String {
+    let sources: Vec<String> = stream.inputs.iter().map(|input| source(&input.source)).collect();
+    let outputs = outputs(stream.protocols);
+    let outputs = if outputs.is_empty() { "nothing".to_owned() } else { outputs.join(", ") };
+    let key = if stream.stream_key.is_some() { ", with a stream key" } else { "" };
+    format!("{}: from {}{key}, as {outputs}", stream.code, sources.join(", "))
+}
+
+fn source(source: &Source) -> String {
+    match source {
+        Source::Publish => "a publisher".to_owned(),
+        Source::File { path, looped: true } => format!("{} in a loop", path.display()),
+        Source::File { path, looped: false } => path.display().to_string(),
+        Source::Clip { .. } => "the demo clip".to_owned(),
+    }
+}
+
+fn outputs(protocols: Protocols) -> Vec<&'static str> {
+    let all = [
+        (protocols.hls, "HLS"),
+        (protocols.dash, "DASH"),
+        (protocols.mpegts, "HTTP MPEG-TS"),
+        (protocols.rtmp, "RTMP"),
+        (protocols.rtsp, "RTSP"),
+        (protocols.srt, "SRT"),
+    ];
+    all.into_iter().filter_map(|(on, name)| on.then_some(name)).collect()
+}

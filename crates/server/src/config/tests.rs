@@ -1,0 +1,295 @@
+use std::time::Duration;
+
+use publisher::config::Source;
+
+use super::*;
+
+fn no_variables() -> impl Iterator<Item = (OsString, OsString)> {
+    std::iter::empty()
+}
+
+fn good(text: &str) -> Config {
+    read(text, no_variables()).unwrap_or_else(|faults| panic!("{faults:#?}"))
+}
+
+/// The faults of a file, as the user sees them.
+fn faults(text: &str) -> Vec<String> {
+    with_variables(text, &[])
+}
+
+fn with_variables(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let list = read(text, variables).expect_err(text);
+    Faults { file: "rillcast.yaml".into(), list }.to_string().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_empty_file_has_the_defaults() {
+    let config = good("");
+    assert_eq!(
+        config.settings,
+        Settings {
+            listeners: publisher::config::Listeners {
+                rtsp: publisher::config::Listener { enabled: false, listen_host: None, port: 8554 },
+                srt: publisher::config::Listener { enabled: false, listen_host: None, port: 9999 },
+                ..Default::default()
+            },
+            ..Settings::default()
+        }
+    );
+    assert_eq!(config.http_shown(), ":8080");
+    assert_eq!((config.streams.len(), config.data_dir), (0, None));
+}
+
+#[test]
+fn every_name_of_this_version_is_taken() {
+    let config = good(
+        "data_dir: /var/lib/rillcast
+http: {listen: ['127.0.0.1:8080', '[::1]:8080']}
+listeners:
+  rtmp: {enabled: true, listen_host: 127.0.0.1, port: 1936}
+  rtsp: {enabled: false, listen_host: '::', port: 554}
+  srt: {enabled: false, port: 9000, latency_ms: 200, passphrase: long enough}
+publisher:
+  hls: {dir: /srv/hls, live_segment_sec: 4.5, live_window: 6, live_history: 3, live_ephemeral: false}
+streams:
+  demo:
+  region/north/news:
+    inputs: [{url: 'publish://', priority: 3}]
+    protocols: {hls: true, mpegts: false, dash: false, rtsp: false, rtmp: false, srt: false}
+    push: [{url: 'rtmp://x/y', enabled: false, timeout_sec: 3, retry_timeout_sec: 5, limit: 0, rendition: a, comment: b}]
+    stream_key: 007
+    takeover: false
+    renditions: []
+    play_auth:
+  clip: {inputs: [{url: 'file:///srv/a%20b.flv?loop=true'}]}
+",
+    );
+    assert_eq!(
+        config.to_string(),
+        "HTTP      127.0.0.1:8080, [::1]:8080
+RTMP      127.0.0.1:1936
+HLS       4.5 s segments, a window of 6 and 3 more, in memory, and for ever in /srv/hls
+data      /var/lib/rillcast
+stream    demo: from a publisher, as HLS, HTTP MPEG-TS
+stream    region/north/news: from a publisher, with a stream key, as HLS
+stream    clip: from /srv/a b.flv in a loop, as HLS, HTTP MPEG-TS
+"
+    );
+    assert_eq!(config.settings.hls.segment, Duration::from_millis(4500));
+    assert_eq!(config.settings.listeners.srt_latency, Duration::from_millis(200));
+    let news = &config.streams[1];
+    assert_eq!(news.stream_key.as_ref().map(publisher::config::Secret::reveal), Some("007"));
+    assert_eq!((news.takeover, news.inputs[0].priority), (false, 3));
+    assert_eq!(
+        config.streams[2].inputs[0].source,
+        Source::File { path: "/srv/a b.flv".into(), looped: true }
+    );
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_file_line_column_value_and_what_is_allowed() {
+    let text = "htpp: {}
+http:
+  listen: 8080
+  port: 8080
+listeners:
+  rtmp:
+    enabled: yes
+    port: 70000
+    listen_host: example.com
+  rtsp: {enabled: \"true\"}
+publisher:
+  hls:
+    live_segment_sec: 0.5
+    live_window: 2
+    live_history: -1
+    live_ephemeral: 1
+    dir: ''
+streams:
+  live/x:
+  a b: {}
+  good:
+    inputs: {url: publish://}
+    takeover: [1]
+    protocls: {}
+";
+    assert_eq!(
+        faults(text),
+        [
+            "rillcast.yaml:1:1: htpp: unknown key; did you mean http? allowed: data_dir, http, tls, listeners, publisher, streams",
+            "rillcast.yaml:3:11: http.listen: 8080 is not allowed; allowed: an address as \":8080\" (all addresses), \
+         \"127.0.0.1:8080\", \"[::1]:8080\" or \"localhost:8080\"",
+            "rillcast.yaml:4:3: http.port: unknown key; allowed: listen",
+            "rillcast.yaml:7:14: listeners.rtmp.enabled: yes is not allowed; allowed: true, false",
+            "rillcast.yaml:8:11: listeners.rtmp.port: 70000 is not allowed; allowed: a whole number from 0 to 65535",
+            "rillcast.yaml:9:18: listeners.rtmp.listen_host: example.com is not allowed; allowed: an IP address; without it all addresses",
+            "rillcast.yaml:10:19: listeners.rtsp.enabled: \"true\" is not allowed; allowed: true, false",
+            "rillcast.yaml:13:23: publisher.hls.live_segment_sec: 0.5 is not allowed; allowed: a number from 1 to 12",
+            "rillcast.yaml:14:18: publisher.hls.live_window: 2 is not allowed; allowed: a whole number from 3 to 100000",
+            "rillcast.yaml:15:19: publisher.hls.live_history: -1 is not allowed; allowed: a whole number from 0 to 100000",
+            "rillcast.yaml:16:21: publisher.hls.live_ephemeral: 1 is not allowed; allowed: true, false",
+            "rillcast.yaml:17:10: publisher.hls.dir: \"\" is not allowed; allowed: text that is not empty",
+            "rillcast.yaml:19:3: streams: stream code \"live/x\": \"live\" is reserved there",
+            "rillcast.yaml:20:3: streams: stream code \"a b\" has ' ': only A-Z a-z 0-9 _ - and / are allowed",
+            "rillcast.yaml:22:13: streams.good.inputs: a mapping is not allowed; allowed: a list",
+            "rillcast.yaml:23:15: streams.good.takeover: a list is not allowed; allowed: true, false",
+            "rillcast.yaml:24:5: streams.good.protocls: unknown key; did you mean protocols? allowed: inputs, protocols, push, \
+         stream_key, passphrase, takeover, renditions, play_auth",
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_built_yet_says_so() {
+    let text = "tls: {cert: /c.pem, key: /k.pem}
+listeners: {srt: {port: 9999}, rtsp: {enabled: true}}
+publisher: {dash: {live_window: 5}}
+streams:
+  a:
+    inputs: [{url: 'publish://', priority: 1}, {url: 'srt://h:1?passphrase=geheim', priority: 2}]
+    protocols: {dash: true, rtmp: true}
+    push: [{url: 'rtmp://a/b/geheim'}]
+    passphrase: geheim-geheim
+    renditions: [{name: 720p}]
+    play_auth: {token: geheim}
+  b: {inputs: [{url: file:///a.mp4}]}
+";
+    let found = faults(text);
+    assert_eq!(
+        found,
+        [
+            "rillcast.yaml:1:13: tls.cert: \"/c.pem\": TLS is not in this version yet; leave it out",
+            "rillcast.yaml:1:26: tls.key: \"/k.pem\": TLS is not in this version yet; leave it out",
+            "rillcast.yaml:2:18: listeners.srt: SRT is not in this version yet; leave it out or set enabled: false",
+            "rillcast.yaml:2:38: listeners.rtsp: RTSP is not in this version yet; leave it out or set enabled: false",
+            "rillcast.yaml:3:19: publisher.dash: DASH is not in this version yet; leave it out",
+            "rillcast.yaml:6:13: streams.a.inputs: failover between inputs is not in this version yet; one input is allowed",
+            "rillcast.yaml:6:54: streams.a.inputs[1].url: \"srt://h:1?***\": inputs of srt:// are not in this version yet; \
+         allowed: publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
+            "rillcast.yaml:7:23: streams.a.protocols.dash: true: DASH is not in this version yet; leave it out",
+            "rillcast.yaml:7:35: streams.a.protocols.rtmp: true: RTMP is not in this version yet; leave it out",
+            "rillcast.yaml:8:12: streams.a.push[0]: push is not in this version yet; leave it out or set enabled: false",
+            "rillcast.yaml:9:17: streams.a.passphrase: ***: SRT is not in this version yet; leave it out",
+            "rillcast.yaml:10:17: streams.a.renditions: ABR ladders are not in this version yet; leave it out",
+            "rillcast.yaml:11:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",
+            "rillcast.yaml:12:22: streams.b.inputs[0].url: \"file:///a.mp4\": files other than .flv are not in this version yet; \
+         allowed: publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
+        ]
+    );
+}
+
+#[test]
+fn settings_that_disagree_are_found() {
+    let found = faults("publisher: {hls: {dir: /srv/a/}, dash: {dir: /srv/a}}\n");
+    assert!(
+        found.contains(
+            &"rillcast.yaml:1:46: publisher.dash.dir: \"/srv/a\": publisher.hls.dir is the same directory, the two must differ"
+                .to_owned()
+        ),
+        "{found:#?}"
+    );
+    assert_eq!(
+        faults("http: {listen: [':1', '127.0.0.1:1']}\n"),
+        ["rillcast.yaml:1:23: http.listen[1]: \"127.0.0.1:1\": listens where :1 listens already"]
+    );
+    assert_eq!(
+        faults("listeners: {rtmp: {port: 8080}}\n"),
+        [
+            "rillcast.yaml:1:26: listeners.rtmp.port: 8080: http.listen (:8080) and listeners.rtmp (:8080) cannot share a port"
+        ]
+    );
+    assert_eq!(
+        faults("http: {listen: '127.0.0.1:1935'}\n"),
+        [
+            "rillcast.yaml:1:16: http.listen: \"127.0.0.1:1935\": http.listen (127.0.0.1:1935) and listeners.rtmp (:1935) cannot share a port"
+        ]
+    );
+}
+
+#[test]
+fn sources_are_exact() {
+    for bad in [
+        "publish://x",
+        "publish:",
+        "file://clip.flv",
+        "clip.flv",
+        "file:///a.flv?loop=1",
+        "file:///a.flv?lop=true",
+        "file:///a.flv?loop=true&x=1",
+        "file:///a.flv#x",
+        "gopher://x",
+    ] {
+        let found = faults(&format!("streams: {{a: {{inputs: [{{url: '{bad}'}}]}}}}\n"));
+        assert!(found.len() == 1 && found[0].contains("allowed: publish://"), "{bad}: {found:?}");
+        assert!(found[0].starts_with("rillcast.yaml:1:30: streams.a.inputs[0].url: "), "{found:?}");
+    }
+    assert_eq!(
+        faults("streams: {a: {inputs: [{priority: 1}]}, b: {inputs: []}}\n"),
+        [
+            "rillcast.yaml:1:24: streams.a.inputs[0]: an input needs a url; allowed: publish://, \
+             file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
+            "rillcast.yaml:1:53: streams.b.inputs: a stream needs an input; leave the key out for publish://",
+        ]
+    );
+}
+
+#[test]
+fn the_environment_is_checked_like_the_file_and_named_in_faults() {
+    assert_eq!(
+        with_variables(
+            "listeners: {rtmp: {port: 70000}}\n",
+            &[
+                ("RILLCAST_LISTENERS_RTMP_PORT", "80000"),
+                ("RILLCAST_PUBLISHER_HLS_LIVE_WINDOW", "many"),
+                ("RILLCAST_LISTENERS_SRT_PASSPHRASE", "geheim"),
+                ("RILLCAST_LISTENERS_SRT_ENABLED", "false"),
+            ]
+        ),
+        [
+            "RILLCAST_LISTENERS_RTMP_PORT: listeners.rtmp.port: 80000 is not allowed; allowed: a whole number from 0 to 65535",
+            "RILLCAST_LISTENERS_SRT_PASSPHRASE: listeners.srt.passphrase: *** is not allowed; allowed: 10 to 79 characters",
+            "RILLCAST_PUBLISHER_HLS_LIVE_WINDOW: publisher.hls.live_window: many is not allowed; allowed: a whole number from 3 to 100000",
+        ]
+    );
+    let variables =
+        [("RILLCAST_HTTP_LISTEN", "127.0.0.1:0, [::1]:0"), ("RILLCAST_LISTENERS_RTMP_ENABLED", "false")];
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let config = read("listeners: {rtmp: {enabled: true}}\n", variables).expect("valid");
+    assert_eq!(
+        (config.http_shown().as_str(), config.settings.listeners.rtmp.enabled),
+        ("127.0.0.1:0, [::1]:0", false)
+    );
+}
+
+#[test]
+fn no_message_shows_a_secret() {
+    let text = "streams:
+  a: {stream_key: {geheim: geheim}, passphrase: geheim, push: rtmp://x/geheim, play_auth: geheim}
+  b: {stream_key: [geheim], push: [rtmp://x/geheim]}
+  c: {inputs: [{url: 'rtsp://geheim:geheim@h/'}]}
+";
+    let found = faults(text).join("\n");
+    assert!(!found.contains("geheim"), "{found}");
+    let config = good("streams: {a: {stream_key: geheim}}");
+    assert!(!format!("{config:?}{config}").contains("geheim"));
+}
+
+#[test]
+fn every_variable_sets_something_that_the_file_has() {
+    for path in env::SETTINGS {
+        let variable = (OsString::from(env::variable(path)), OsString::from("a value"));
+        let shown = format!("{:?}", read("", std::iter::once(variable)));
+        assert!(!shown.contains("unknown"), "{path:?}: {shown}");
+    }
+}
+
+#[test]
+fn without_a_file_anybody_on_this_machine_may_publish() {
+    assert!(load(None, no_variables()).expect("defaults").settings.open_publish);
+    let missing = load(Some(Path::new("/nonexistent/r.yaml")), no_variables()).expect_err("no file");
+    assert!(
+        missing.to_string().starts_with("/nonexistent/r.yaml: cannot be read: No such file"),
+        "{missing}"
+    );
+}

@@ -1,0 +1,85 @@
+//! HTTP: media for everybody, and a page with its API for this machine alone.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Method;
+use axum::middleware;
+use axum::routing::get;
+use publisher::Service;
+use tokio_util::sync::CancellationToken;
+
+mod access;
+mod answer;
+mod api;
+mod connection;
+mod media;
+mod page;
+
+use crate::config::{Host, Listen};
+pub(crate) use connection::Connections;
+
+/// What the answers are made from.
+pub(crate) struct Site {
+    /// The publisher.
+    pub(crate) service: Arc<Service>,
+    /// Scheme, host and port for publishing by RTMP from this machine, where it listens.
+    pub(crate) rtmp: Option<String>,
+}
+
+/// Open sockets, nothing accepted yet.
+pub(crate) struct Server {
+    sockets: Vec<connection::Socket>,
+}
+
+impl Server {
+    /// Opens the sockets, so that a busy port is known before anything else starts.
+    ///
+    /// # Errors
+    /// The address that cannot be used, the setting that has it, and why.
+    pub(crate) fn bind(addresses: &[Listen]) -> anyhow::Result<Self> {
+        let mut sockets = Vec::new();
+        for address in addresses {
+            sockets.extend(connection::bind(*address)?);
+        }
+        Ok(Self { sockets })
+    }
+
+    /// Scheme, host and port for a client on this machine.
+    pub(crate) fn url(&self) -> String {
+        self.sockets.first().map_or_else(String::new, connection::Socket::url)
+    }
+
+    /// Accepts connections until `stop`.
+    pub(crate) fn serve(self, site: Site, stop: CancellationToken) -> Connections {
+        Connections::serve(self.sockets, router(Arc::new(site)), stop)
+    }
+}
+
+/// The answers to all paths.
+fn router(site: Arc<Site>) -> Router {
+    let local = Router::new()
+        .route("/", get(page::index))
+        .route("/assets/{file}", get(page::asset))
+        .route("/api/v1/streams", get(api::streams))
+        .method_not_allowed_fallback(|method: Method| async move {
+            answer::method_not_allowed(&method, "GET, HEAD")
+        })
+        .layer(middleware::from_fn(access::local_only));
+    Router::new()
+        .route("/healthz", get(|| async { answer::text(axum::http::StatusCode::OK, "ok") }))
+        .merge(local)
+        .fallback(media::serve)
+        .with_state(site)
+}
+
+/// Host and port for a URL; HTTP's own port is left out.
+fn authority(host: Host, port: u16) -> String {
+    match port {
+        80 => host.in_url(),
+        port => format!("{}:{port}", host.in_url()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! What the page shows, as JSON. It is made for the page of the same version and promises nothing to others.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use media::TimeDelta;
+use publisher::StreamStatus;
+use serde::Serialize;
+
+use super::Site;
+
+/// Without a frame for this long a stream is shown as silent.
+const SILENT: Duration = Duration::from_secs(3);
+
+#[derive(Serialize)]
+struct Overview {
+    version: &'static str,
+    /// Unix time of the answer.
+    now_ms: u64,
+    /// Scheme, host and port to publish to, where RTMP listens.
+    rtmp: Option<String>,
+    streams: Vec<Stream>,
+}
+
+#[derive(Serialize)]
+struct Stream {
+    code: String,
+    /// `live`: media comes in; `silent`: a source is there and sends nothing; `waiting`: no source.
+    state: &'static str,
+    since_ms: u64,
+    source: Option<Source>,
+    tracks: Vec<Track>,
+    bits_per_second: u64,
+    gop_ms: Option<u64>,
+    viewers: usize,
+    warnings: Vec<String>,
+    last_error: Option<LastError>,
+    /// Paths of its outputs, from the root of this server.
+    outputs: Outputs,
+}
+
+#[derive(Serialize)]
+struct Source {
+    protocol: String,
+    peer: Option<String>,
+    agent: Option<String>,
+    since_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Track {
+    kind: &'static str,
+    codec: &'static str,
+    /// RFC 6381, as in playlists.
+    codec_string: Option<String>,
+    width: Option<u32>,
+    height: Option<u32>,
+    frame_rate: Option<f64>,
+    sample_rate: Option<u32>,
+    channels: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct LastError {
+    at_ms: u64,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Outputs {
+    hls: Option<String>,
+    mpegts: Option<String>,
+}
+
+/// `/api/v1/streams`.
+pub(super) async fn streams(State(site): State<Arc<Site>>) -> Response {
+    let overview = Overview {
+        version: env!("CARGO_PKG_VERSION"),
+        now_ms: unix_ms(SystemTime::now()),
+        rtmp: site.rtmp.clone(),
+        streams: site.service.statuses().into_iter().map(stream).collect(),
+    };
+    ([(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Json(overview))
+        .into_response()
+}
+
+fn stream(status: StreamStatus) -> Stream {
+    let state = match (&status.source, status.silent_for) {
+        (None, _) => "waiting",
+        (Some(_), Some(silent)) if silent < SILENT => "live",
+        (Some(_), _) => "silent",
+    };
+    let code = status.code.to_string();
+    let path = |on: bool, file: &str| on.then(|| format!("/{code}/{file}"));
+    Stream {
+        state,
+        since_ms: unix_ms(status.since),
+        source: status.source.map(|source| Source {
+            protocol: source.protocol.to_string(),
+            peer: source.peer.map(|peer| peer.to_string()),
+            agent: source.agent,
+            since_ms: unix_ms(source.since),
+        }),
+        tracks: status.media.tracks.iter().map(track).collect(),
+        bits_per_second: status.media.bits_per_second,
+        gop_ms: status.media.gop.map(milliseconds),
+        viewers: status.viewers,
+        warnings: status.warnings,
+        last_error: status.last_error.map(|(at, message)| LastError { at_ms: unix_ms(at), message }),
+        outputs: Outputs {
+            hls: path(status.protocols.hls, "index.m3u8"),
+            mpegts: path(status.protocols.mpegts, "mpegts"),
+        },
+        code,
+    }
+}
+
+fn track(status: &hub::TrackStatus) -> Track {
+    let codec = &status.track.codec;
+    let (video, audio) = (codec.video(), codec.audio());
+    // Many encoders do not state a frame rate; then it is what the frames show.
+    let stated = video.and_then(|video| video.frame_rate).map(media::Rational::as_f64);
+    let measured = || {
+        let seconds = status.frame_duration.as_secs_f64();
+        (seconds > 0.0).then(|| 1.0 / seconds)
+    };
+    Track {
+        kind: match codec.kind() {
+            media::Kind::Video => "video",
+            media::Kind::Audio => "audio",
+            media::Kind::Data => "data",
+        },
+        codec: codec.name(),
+        codec_string: codec.codec_string(),
+        width: video.map(|video| video.width),
+        height: video.map(|video| video.height),
+        frame_rate: video.and_then(|_| stated.or_else(measured)),
+        sample_rate: audio.map(|audio| audio.sample_rate),
+        channels: audio.map(|audio| audio.channels),
+    }
+}
+
+fn milliseconds(delta: TimeDelta) -> u64 {
+    (delta.as_secs_f64() * 1000.0).round() as u64
+}
+
+fn unix_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

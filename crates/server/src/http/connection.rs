@@ -1,0 +1,129 @@
+//! Sockets and connections: accept, serve, end.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use publisher::listener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_service::Service as _;
+
+use crate::config::{Host, Listen};
+
+/// How long a client may take for the head of a request, from the connection or its last answer on.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The other end of the connection that a request came on, IPv4 always as IPv4.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// A socket that listens.
+pub(super) struct Socket {
+    listen: Listen,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Socket {
+    fn open(listen: Listen, ip: Option<IpAddr>, port: u16) -> io::Result<Self> {
+        let listener = listener::bind(ip, port)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listen, listener, address })
+    }
+
+    /// Scheme, host and port for a client on this machine.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", super::authority(self.listen.host, self.address.port()))
+    }
+}
+
+/// Opens the sockets for one address of `http.listen`: two for `localhost`, one for all others.
+pub(super) fn bind(listen: Listen) -> anyhow::Result<Vec<Socket>> {
+    let open = |ip, port| Socket::open(listen, ip, port);
+    let opened = match listen.host {
+        Host::All => open(None, listen.port).map(|socket| vec![socket]),
+        Host::Ip(ip) => open(Some(ip), listen.port).map(|socket| vec![socket]),
+        Host::Localhost => open(Some(Ipv4Addr::LOCALHOST.into()), listen.port).and_then(|v4| {
+            // The same port in both families, also where the system chose it.
+            match open(Some(Ipv6Addr::LOCALHOST.into()), v4.address.port()) {
+                Ok(v6) => Ok(vec![v4, v6]),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
+                // A system without IPv6.
+                Err(_) => Ok(vec![v4]),
+            }
+        }),
+    };
+    opened.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow!(
+            "http.listen {listen}: address in use: another program listens there; choose another in the file, with \
+             RILLCAST_HTTP_LISTEN or with demo --listen"
+        ),
+        _ => anyhow!("http.listen {listen}: {error}"),
+    })
+}
+
+/// The connections of all sockets.
+pub(crate) struct Connections {
+    tasks: TaskTracker,
+}
+
+impl Connections {
+    /// Accepts on all sockets until `stop`; then idle connections are closed and busy ones after their answer.
+    pub(super) fn serve(sockets: Vec<Socket>, router: Router, stop: CancellationToken) -> Self {
+        let tasks = TaskTracker::new();
+        for socket in sockets {
+            tracing::info!(address = %socket.address, "HTTP listens");
+            tasks.spawn(accept(socket.listener, router.clone(), tasks.clone(), stop.clone()));
+        }
+        Self { tasks }
+    }
+
+    /// Waits until every connection has ended, after `stop`.
+    pub(crate) async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router, tasks: TaskTracker, stop: CancellationToken) {
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener::accept(&listener) => accepted,
+        };
+        tasks.spawn(serve(stream, Peer(peer), router.clone(), stop.clone()));
+    }
+}
+
+async fn serve(stream: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.clone().call(request)
+    });
+    // HTTP/2 without TLS is spoken by no browser or player, and finding out which of the two a client means would
+    // wait for its first bytes without a limit of time.
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(peer = %peer.0, %error, "HTTP connection ended");
+    }
+}

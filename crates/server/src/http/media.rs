@@ -1,0 +1,165 @@
+//! Media paths: `/<code>/<file>` and `/<code>@<rendition>/<file>`, for every origin.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use publisher::Address;
+
+use super::connection::Peer;
+use super::{Site, answer};
+
+/// Methods of media paths.
+const METHODS: &str = "GET, HEAD, OPTIONS";
+/// Headers that scripts of other sites may send; browsers send most of them without asking.
+const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
+    "Range, If-Range, If-None-Match, If-Modified-Since, Cache-Control, Content-Type, Accept",
+);
+/// Headers that scripts of other sites may read.
+const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
+    "Content-Length, Content-Range, Accept-Ranges, Content-Encoding, Date, ETag, Age, Server-Timing",
+);
+/// Seconds that browsers may remember the answer to a preflight.
+const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("86400");
+
+/// What a path means.
+#[derive(PartialEq, Eq, Debug)]
+enum Target<'p> {
+    /// Endless MPEG-TS.
+    MpegTs(Address),
+    /// A playlist or a segment.
+    Hls(Address, &'p str),
+}
+
+/// Answers everything that is no page: media, preflights, and errors that a player can read as such.
+pub(super) async fn serve(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Response {
+    let (request, _) = request.into_parts();
+    let mut response = match request.method {
+        Method::GET | Method::HEAD => {
+            let path = decoded(request.uri.path());
+            match target(&path) {
+                Ok(Target::MpegTs(address)) => {
+                    site.service.handle_mpegts(&request, peer.0, &address).await.map(Body::new)
+                }
+                Ok(Target::Hls(address, file)) => {
+                    site.service.handle_hls(&request, peer.0, &address, file).await.map(Body::new)
+                }
+                Err(reason) => answer::not_found(&reason),
+            }
+        }
+        Method::OPTIONS => preflight(),
+        ref method => answer::method_not_allowed(method, METHODS),
+    };
+    share(response.headers_mut());
+    response
+}
+
+/// Browsers may write `@` as `%40`. No other character of a path of ours is ever encoded.
+fn decoded(path: &str) -> Cow<'_, str> {
+    if path.contains("%40") { path.replace("%40", "@").into() } else { path.into() }
+}
+
+/// The meaning of a path, or why it has none.
+fn target(path: &str) -> Result<Target<'_>, String> {
+    let unknown = || {
+        "there is nothing here: a stream plays at /<code>/index.m3u8 (HLS) and at /<code>/mpegts (HTTP MPEG-TS)"
+            .to_owned()
+    };
+    let (code, file) = path.strip_prefix('/').and_then(|path| path.rsplit_once('/')).ok_or_else(unknown)?;
+    let address = || code.parse::<Address>().map_err(|error| error.to_string());
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    match file.rsplit_once('.') {
+        None if file == "mpegts" => Ok(Target::MpegTs(address()?)),
+        Some((stem, "m3u8" | "ts"))
+            if !stem.is_empty() && !file.contains("..") && file.chars().all(plain) =>
+        {
+            Ok(Target::Hls(address()?, file))
+        }
+        Some((_, "mpd" | "m4s" | "mp4")) => Err("DASH is not in this version yet".to_owned()),
+        _ => Err(unknown()),
+    }
+}
+
+/// Yes to whatever a player wants to send.
+fn preflight() -> Response {
+    let headers = [
+        (header::ALLOW, HeaderValue::from_static(METHODS)),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS)),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS),
+        (header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Lets scripts of every site read the answer. Errors as well: without this a player sees a failure of the
+/// network where the stream is just not there.
+fn share(headers: &mut HeaderMap) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS);
+    let policy = header::HeaderName::from_static("cross-origin-resource-policy");
+    headers.insert(policy, HeaderValue::from_static("cross-origin"));
+    let timing = header::HeaderName::from_static("timing-allow-origin");
+    headers.insert(timing, HeaderValue::from_static("*"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn paths_lead_to_streams() {
+        assert_eq!(target("/demo/index.m3u8"), Ok(Target::Hls(address("demo"), "index.m3u8")));
+        assert_eq!(target("/demo/a1-track_1-17.ts"), Ok(Target::Hls(address("demo"), "a1-track_1-17.ts")));
+        assert_eq!(target("/demo/mpegts"), Ok(Target::MpegTs(address("demo"))));
+        assert_eq!(target("/region/north/news/mpegts"), Ok(Target::MpegTs(address("region/north/news"))));
+        assert_eq!(target(&decoded("/news%40720p/x.m3u8")), Ok(Target::Hls(address("news@720p"), "x.m3u8")));
+        assert_eq!(target("/a/mpegts/index.m3u8"), Ok(Target::Hls(address("a/mpegts"), "index.m3u8")));
+    }
+
+    #[test]
+    fn other_paths_lead_nowhere() {
+        for path in [
+            "/",
+            "",
+            "*",
+            "/demo",
+            "/demo/",
+            "/index.m3u8",
+            "/mpegts",
+            "//mpegts",
+            "/demo//mpegts",
+            "/../mpegts",
+            "/demo/../mpegts",
+            "/demo/..",
+            "/demo/...ts",
+            "/demo/.ts",
+            "/demo/a..ts",
+            "/demo/%2e%2e/x.ts",
+            "/demo%2fx/mpegts",
+            "/demo/a%2fb.ts",
+            "/demo/a\\b.ts",
+            "/live/demo/mpegts",
+            "/api/v1/streams",
+            "/demo@/mpegts",
+            "/@x/mpegts",
+            "/demo/index.html",
+            "/demo/index.M3U8",
+            "/dé/mpegts",
+            "/demo/%00.ts",
+        ] {
+            assert!(target(&decoded(path)).is_err(), "{path}");
+        }
+        assert_eq!(target("/demo/index.mpd"), Err("DASH is not in this version yet".to_owned()));
+    }
+}

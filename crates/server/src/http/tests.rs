@@ -1,0 +1,169 @@
+//! The routes, asked as a client would; the media behind them is tested in `publisher`.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use publisher::config::Stream;
+use tower_service::Service as _;
+
+use super::*;
+
+const HERE: &str = "127.0.0.1:50000";
+const ELSEWHERE: &str = "192.0.2.1:50000";
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+}
+
+async fn site() -> Router {
+    let service = Service::for_testing();
+    service.start(Stream::new("region/news".parse().expect("a code"))).await.expect("started");
+    router(Arc::new(Site { service, rtmp: Some("rtmp://localhost".to_owned()) }))
+}
+
+async fn ask(method: &str, path: &str, peer: &str, host: &str) -> Answer {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, host)
+        .body(Body::empty())
+        .expect("a request");
+    let peer: SocketAddr = peer.parse().expect("an address");
+    request.extensions_mut().insert(connection::Peer(peer));
+    let response = site().await.call(request).await.expect("an answer");
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, 10 << 20).await.expect("a body");
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Answer { status: parts.status, headers: parts.headers, text }
+}
+
+#[tokio::test]
+async fn anybody_may_ask_for_health() {
+    let answer = ask("GET", "/healthz", ELSEWHERE, "example.com").await;
+    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "ok\n"));
+    assert_eq!(ask("HEAD", "/healthz", ELSEWHERE, "x").await.text, "");
+    assert_eq!(ask("POST", "/healthz", ELSEWHERE, "x").await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn the_page_and_all_its_parts_are_there_under_a_strict_policy() {
+    let page = ask("GET", "/", HERE, "localhost:8080").await;
+    assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
+    let own_files: Vec<&str> = page.text.split(['"']).filter(|text| text.starts_with("/assets/")).collect();
+    assert_eq!(own_files, ["/assets/page.css", "/assets/page.js"]);
+    for path in own_files {
+        let part = ask("GET", path, HERE, "localhost:8080").await;
+        assert_eq!(part.status, StatusCode::OK, "{path}");
+        assert!(part.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
+    }
+    assert!(!page.text.contains("<style") && !page.text.contains(" style="), "inline");
+    let missing = ask("GET", "/assets/x.js", HERE, "localhost").await;
+    assert_eq!(
+        (missing.status, missing.text.as_str()),
+        (StatusCode::NOT_FOUND, "the page has no such file\n")
+    );
+}
+
+#[tokio::test]
+async fn hls_js_is_there_or_says_how_to_get_it() {
+    let answer = ask("GET", "/assets/hls.js", HERE, "localhost").await;
+    match answer.status {
+        StatusCode::OK => assert!(answer.header("content-type").starts_with("text/javascript")),
+        status => {
+            assert_eq!(status, StatusCode::NOT_FOUND);
+            assert!(answer.text.contains("scripts/build-web"), "{}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn page_and_api_are_for_this_machine_alone() {
+    for path in ["/", "/assets/page.js", "/api/v1/streams"] {
+        for (peer, host) in [(ELSEWHERE, "localhost"), (HERE, "example.com")] {
+            let answer = ask("GET", path, peer, host).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {peer} {host}");
+            assert!(answer.text.starts_with("This page is for a browser on the machine"), "{}", answer.text);
+            assert_eq!(answer.header("access-control-allow-origin"), "", "no other site reads it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_api_lists_streams() {
+    let answer = ask("GET", "/api/v1/streams", HERE, "127.0.0.1:8080").await;
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let overview: serde_json::Value = serde_json::from_str(&answer.text).expect("JSON");
+    let stream = &overview["streams"][0];
+    assert_eq!(overview["rtmp"], "rtmp://localhost");
+    assert_eq!((&stream["code"], &stream["state"]), (&"region/news".into(), &"waiting".into()));
+    assert_eq!(stream["outputs"]["hls"], "/region/news/index.m3u8");
+    assert_eq!(stream["outputs"]["mpegts"], "/region/news/mpegts");
+}
+
+#[tokio::test]
+async fn every_answer_of_a_media_path_may_be_read_by_every_site() {
+    for (method, path, status) in [
+        ("GET", "/none/index.m3u8", StatusCode::NOT_FOUND),
+        ("GET", "/none/mpegts", StatusCode::NOT_FOUND),
+        ("GET", "/region/news/index.mpd", StatusCode::NOT_FOUND),
+        ("GET", "/favicon.ico", StatusCode::NOT_FOUND),
+        ("HEAD", "/none/mpegts", StatusCode::NOT_FOUND),
+        ("POST", "/none/index.m3u8", StatusCode::METHOD_NOT_ALLOWED),
+        ("OPTIONS", "/none/index.m3u8", StatusCode::NO_CONTENT),
+    ] {
+        let answer = ask(method, path, ELSEWHERE, "example.com").await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{method} {path}");
+        assert!(answer.header("access-control-expose-headers").contains("Content-Range"));
+    }
+    let preflight = ask("OPTIONS", "/none/1.ts", ELSEWHERE, "example.com").await;
+    assert!(preflight.header("access-control-allow-headers").contains("Range"));
+    assert_eq!(preflight.header("access-control-allow-methods"), "GET, HEAD, OPTIONS");
+}
+
+#[tokio::test]
+async fn a_wrong_method_names_the_right_ones() {
+    let media = ask("POST", "/none/mpegts", ELSEWHERE, "example.com").await;
+    assert_eq!(media.header("allow"), "GET, HEAD, OPTIONS");
+    assert_eq!(media.text, "POST is not possible here; allowed: GET, HEAD, OPTIONS\n");
+    let page = ask("DELETE", "/", HERE, "localhost").await;
+    assert_eq!((page.status, page.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD"));
+    assert_eq!(page.text, "DELETE is not possible here; allowed: GET, HEAD\n");
+}
+
+#[tokio::test]
+async fn a_path_that_means_nothing_says_what_does() {
+    let answer = ask("GET", "/region/news", ELSEWHERE, "example.com").await;
+    assert!(answer.text.contains("/<code>/index.m3u8"), "{}", answer.text);
+    let answer = ask("GET", "/live/news/index.m3u8", ELSEWHERE, "example.com").await;
+    assert_eq!(answer.text, "stream code \"live/news\": \"live\" is reserved there\n");
+}
+
+#[tokio::test]
+async fn a_busy_port_is_named_with_its_setting() {
+    let taken = Server::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a free port");
+    let address = taken.url().replace("http://", "");
+    let error = Server::bind(&[address.parse().expect("an address")]).err().expect("taken").to_string();
+    assert!(error.starts_with(&format!("http.listen {address}: address in use")), "{error}");
+}
+
+#[tokio::test]
+async fn localhost_is_both_families_at_one_port() {
+    let server = Server::bind(&["localhost:0".parse().expect("an address")]).expect("a free port");
+    let port: u16 = server.url().replace("http://localhost:", "").parse().expect("a port");
+    let stop = CancellationToken::new();
+    let connections = server.serve(Site { service: Service::for_testing(), rtmp: None }, stop.clone());
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+    stop.cancel();
+    connections.ended().await;
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err(), "closed");
+}

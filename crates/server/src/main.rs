@@ -1,0 +1,16 @@
+//! The program `rillcast`: its command line, its configuration, its HTTP server and page, its start and its end.
+//! All media work is done by the `publisher` crate.
+
+mod cli;
+mod config;
+mod demo;
+mod http;
+mod log;
+mod run;
+mod signals;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

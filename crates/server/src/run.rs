@@ -1,0 +1,104 @@
+//! The life of the process: everything that can fail first, then work, then a drain with a deadline.
+
+use std::io;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use publisher::{RtmpListener, Service};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Host};
+use crate::http;
+use crate::signals::Signals;
+
+/// Time from the first signal to the end: 5 s are promised, and ending takes a moment itself.
+const DRAIN: Duration = Duration::from_millis(4500);
+/// Exit status when a second signal cut the drain short, as shells have it for Ctrl-C.
+const CUT_SHORT: u8 = 130;
+
+/// What to do once everything listens.
+pub(crate) type Ready = fn(&Addresses) -> io::Result<()>;
+
+/// Where the program listens, with the ports that the system chose.
+pub(crate) struct Addresses {
+    /// Scheme, host and port of HTTP for a client on this machine, as `http://localhost:8080`.
+    pub(crate) http: String,
+    /// The same of RTMP, where it listens.
+    pub(crate) rtmp: Option<String>,
+}
+
+/// Runs a configuration until a signal ends it. `ready` is called once everything listens.
+///
+/// # Errors
+/// Whatever keeps it from starting: a busy port, a directory that cannot be written.
+pub(crate) fn until_stopped(config: Config, ready: Ready) -> anyhow::Result<ExitCode> {
+    raise_file_limit();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start worker threads")?;
+    let outcome = runtime.block_on(work(config, ready));
+    // Whatever still runs has had its time.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn work(config: Config, ready: Ready) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::catch().context("cannot catch signals")?;
+    let rtmp_settings = config.settings.listeners.rtmp.clone();
+    let service = Service::new(config.settings)?;
+    let http = http::Server::bind(&config.http)?;
+    let rtmp = service.bind_rtmp()?;
+    let addresses = Addresses { http: http.url(), rtmp: rtmp_url(rtmp_settings.listen_host, rtmp.as_ref())? };
+    for stream in config.streams {
+        service.start(stream).await?;
+    }
+
+    let stop = CancellationToken::new();
+    if let Some(rtmp) = rtmp {
+        tracing::info!(address = %rtmp.local_addr()?, "RTMP listens");
+        tokio::spawn(rtmp.run(stop.clone()));
+    }
+    let site = http::Site { service: Arc::clone(&service), rtmp: addresses.rtmp.clone() };
+    let connections = http.serve(site, stop.clone());
+    ready(&addresses)?;
+
+    let signal = signals.next().await;
+    tracing::info!(signal, "stopping; once more to stop at once");
+    let drained = tokio::time::timeout(DRAIN, async {
+        stop.cancel();
+        service.shutdown().await;
+        connections.ended().await;
+    });
+    tokio::select! {
+        drained = drained => {
+            match drained {
+                Ok(()) => tracing::info!("stopped"),
+                Err(_) => tracing::warn!("stopped before every connection was ended"),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        signal = signals.next() => {
+            tracing::warn!(signal, "stopped at once");
+            Ok(ExitCode::from(CUT_SHORT))
+        }
+    }
+}
+
+/// Scheme, host and port of RTMP for a client on this machine; the default port is left out.
+fn rtmp_url(host: Option<IpAddr>, listener: Option<&RtmpListener>) -> io::Result<Option<String>> {
+    let Some(listener) = listener else { return Ok(None) };
+    let host = Host::of(host).in_url();
+    Ok(Some(match listener.local_addr()?.port() {
+        1935 => format!("rtmp://{host}"),
+        port => format!("rtmp://{host}:{port}"),
+    }))
+}
+
+/// A viewer is a file to the system, and the usual limit of 1024 is soon reached: take all that we are allowed.
+fn raise_file_limit() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
+}

@@ -1,0 +1,1 @@
+"""What the end-to-end cases share: the server under test, its peers as processes, sources, checkers."""

@@ -1,0 +1,142 @@
+"""The program under test: a configuration file, free loopback ports, a log, and its end."""
+
+import os
+import signal
+import socket
+
+from . import http
+from .process import Process, until
+
+
+def free_port(family=socket.AF_INET, kind=socket.SOCK_STREAM):
+    """A port nobody has now. Somebody may take it before we do; on a test machine that has not been seen."""
+    with socket.socket(family, kind) as s:
+        s.bind(('::1' if family == socket.AF_INET6 else '127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def yaml(value, indent=0):
+    """Plain values as block YAML; texts are always quoted"""
+    pad = '  ' * indent
+    if isinstance(value, dict):
+        if not value:
+            return ' {}'
+        return ''.join('\n%s%s:%s' % (pad, k, yaml(v, indent + 1)) for k, v in value.items())
+    if isinstance(value, list):
+        return ' [' + ', '.join(flow(item) for item in value) + ']'
+    return ' ' + flow(value)
+
+
+def flow(value):
+    if isinstance(value, dict):
+        return '{' + ', '.join('%s: %s' % (k, flow(v)) for k, v in value.items()) + '}'
+    if isinstance(value, list):
+        return '[' + ', '.join(map(flow, value)) + ']'
+    if isinstance(value, bool):
+        return 'true' if value else 'false'
+    return str(value) if isinstance(value, (int, float)) else '"%s"' % value.replace('\\', '\\\\').replace('"', '\\"')
+
+
+PUBLISH = {'inputs': [{'url': 'publish://'}]}
+
+
+class Server:
+    """`rillcast run -c …` in a folder of its own"""
+
+    def __init__(self, binary, folder, streams=None, host='127.0.0.1', settings=None):
+        self.binary, self.folder, self.host = binary, folder, host
+        family = socket.AF_INET6 if ':' in host else socket.AF_INET
+        self.http_port, self.rtmp_port = free_port(family), free_port(family)
+        self.shown_host = '[%s]' % host if ':' in host else host
+        self.config = os.path.join(folder, 'rillcast.yaml')
+        self.log = os.path.join(folder, 'rillcast.log')
+        self.process = None
+        values = {
+            'http': {'listen': '%s:%d' % (self.shown_host, self.http_port)},
+            'listeners': {
+                'rtmp': {'listen_host': host, 'port': self.rtmp_port},
+                'rtsp': {'enabled': False},
+                'srt': {'enabled': False},
+            },
+            'streams': {'news': PUBLISH} if streams is None else streams,
+            **(settings or {}),
+        }
+        with open(self.config, 'w') as file:
+            file.write(yaml(values).lstrip('\n') + '\n')
+
+    def start(self):
+        self.process = Process([self.binary, 'run', '-c', self.config], self.log)
+        self.wait_until_up()
+        return self
+
+    def demo(self):
+        """`rillcast demo` instead of `run`"""
+        return self.without_file('demo')
+
+    def without_file(self, command):
+        """A command that reads no file; its ports are moved by the environment"""
+        env = {
+            'RILLCAST_HTTP_LISTEN': '%s:%d' % (self.shown_host, self.http_port),
+            'RILLCAST_LISTENERS_RTMP_PORT': str(self.rtmp_port),
+            'RILLCAST_LISTENERS_RTMP_LISTEN_HOST': self.host,
+            'RILLCAST_LISTENERS_RTSP_ENABLED': 'false',
+            'RILLCAST_LISTENERS_SRT_ENABLED': 'false',
+        }
+        self.process = Process([self.binary, command], self.log, env)
+        self.wait_until_up()
+        return self
+
+    def wait_until_up(self):
+        until(self.healthy, 15, 'the server to answer /healthz; its log is %s' % self.log)
+
+    def healthy(self):
+        assert self.process.running(), 'the server ended at once:\n' + self.process.output()[-2000:]
+        try:
+            return http.request(self.url('/healthz'), timeout=2).status == 200
+        except OSError:
+            return False
+
+    def url(self, path):
+        return 'http://%s:%d%s' % (self.shown_host, self.http_port, path)
+
+    def rtmp(self, name='news', app='live'):
+        return 'rtmp://%s:%d/%s/%s' % (self.shown_host, self.rtmp_port, app, name)
+
+    def hls(self, code='news'):
+        return self.url('/%s/index.m3u8' % code)
+
+    def ts(self, code='news'):
+        return self.url('/%s/mpegts' % code)
+
+    def get(self, path, **more):
+        return http.request(self.url(path), **more)
+
+    def wait_for_media(self, code='news', seconds=40, segments=1):
+        """Until the media playlist lists some segments; returns (its path, its text)"""
+
+        def listed():
+            top = self.get('/%s/index.m3u8' % code)
+            if top.status != 200:
+                return None
+            path = '/%s/%s' % (code, http.uris(top.body.decode())[0])
+            answer = self.get(path)
+            text = answer.body.decode()
+            return (path, text) if answer.status == 200 and text.count('#EXTINF') >= segments else None
+
+        return until(listed, seconds, '%d HLS segments of %s' % (segments, code), 0.2)
+
+    def log_text(self):
+        return self.process.output()
+
+    def wait_for_log(self, text, seconds=5):
+        until(lambda: text in self.log_text(), seconds, 'the log to say %r' % text)
+
+    def stop(self, grace=5.0):
+        """SIGTERM; returns the exit status, None when it did not drain in time"""
+        if not self.process:
+            return 0
+        self.process.signal(signal.SIGTERM)
+        status = self.process.wait(grace)
+        self.process.kill()
+        self.process = None
+        return status

@@ -1,0 +1,59 @@
+"""The files that are pushed, made once by ffmpeg and kept in e2e/out/sources."""
+
+import os
+import subprocess
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FOLDER = os.path.join(HERE, 'out', 'sources')
+# Rises whenever what is made here changes, so that old files are not taken for new ones.
+VERSION = '2'
+
+FFMPEG = ['nice', '-n', '5', 'ffmpeg', '-hide_banner', '-nostdin', '-y', '-v', 'error']
+# Decode the 640x360 source again with another structure of key frames; the sound is taken over as it is.
+AGAIN = ['-c:a', 'copy', '-c:v', 'libx264', '-preset', 'veryfast', '-b:v', '600k', '-maxrate', '660k', '-bufsize', '600k']
+
+MADE = {
+    # For pace.py, which paces FLV tags.
+    'lo.flv': ['-i', 'lo.mp4', '-c', 'copy'],
+    # Key frames 10 s apart, in 40 s.
+    'gop10.mp4': [
+        '-i',
+        'lo.mp4',
+        '-t',
+        '40',
+        '-frames:a',
+        '1875',
+        *AGAIN,
+        '-bf',
+        '2',
+        '-g',
+        '250',
+        '-keyint_min',
+        '250',
+        '-sc_threshold',
+        '0',
+    ],
+    # One key frame in 64 s.
+    'nokey.mp4': ['-i', 'lo.mp4', *AGAIN, '-bf', '2', '-g', '100000', '-keyint_min', '100000', '-sc_threshold', '0'],
+    # Open GOPs: after the first picture no IDR, I pictures with a recovery point SEI every 2 s, as broadcast encoders do.
+    'opengop.mp4': ['-i', 'lo.mp4', *AGAIN, '-bf', '2', '-g', '50', '-x264-params', 'keyint=50:min-keyint=50:scenecut=0:open-gop=1'],
+}
+
+
+def make(quiet=False):
+    """Makes what is not there yet"""
+    stamp = os.path.join(FOLDER, 'version')
+    if os.path.exists(stamp) and open(stamp).read() == VERSION:
+        return
+    if not quiet:
+        print('making the sources (once, about half a minute)', flush=True)
+    os.makedirs(FOLDER, exist_ok=True)
+    subprocess.run([os.path.join(HERE, 'tools', 'mksource.sh'), FOLDER, '64'], check=True, stdout=subprocess.DEVNULL)
+    for name, arguments in MADE.items():
+        subprocess.run([*FFMPEG, *arguments, name], check=True, cwd=FOLDER)
+    with open(stamp, 'w') as file:
+        file.write(VERSION)
+
+
+def path(name):
+    return os.path.join(FOLDER, name)
