@@ -27,7 +27,7 @@ mod stream_type {
     pub(super) const H265: u8 = 0x24;
     /// ATSC A/52 annex A.
     pub(super) const AC3: u8 = 0x81;
-    /// SCTE 35 6.1.
+    /// SCTE 35 clause 8.
     pub(super) const SPLICE_INFO: u8 = 0x86;
     /// ATSC A/52 annex G.
     pub(super) const EAC3: u8 = 0x87;
@@ -52,7 +52,7 @@ pub(crate) fn describe(codec: &Codec) -> Result<(u8, Vec<u8>), &'static str> {
                 return Err("this Opus channel mapping has no code in MPEG-TS");
             };
             let mut descriptors = registration(b"Opus");
-            // extension_descriptor with the tag of Opus (ETSI TS 103 491 F.2).
+            // opus_audio_descriptor in an extension_descriptor (ETSI TS Opus 0.1.3-draft, table 4-2).
             descriptors.extend_from_slice(&[0x7F, 2, 0x80, code]);
             (stream_type::PRIVATE_PES, descriptors)
         }
@@ -69,9 +69,8 @@ fn mpeg_audio(config: &mpa::Config) -> u8 {
     if config.is_mpeg1() { stream_type::MPEG1_AUDIO } else { stream_type::MPEG2_AUDIO }
 }
 
-/// The numbers of ATSC with a registration, not DVB's stream_type 6 with a descriptor: HLS (Apple's
-/// specification of encryption and of the program map) and American receivers know only these, and FFmpeg, VLC
-/// and GStreamer take either.
+/// The numbers of ATSC with a registration, not DVB's stream_type 6 with a descriptor: players of HLS know only
+/// these (<https://github.com/video-dev/hls.js/pull/5636>), and FFmpeg, VLC and GStreamer take them as well.
 fn ac3(config: &ac3::Config) -> (u8, Vec<u8>) {
     if config.is_enhanced() {
         (stream_type::EAC3, registration(b"EAC3"))
@@ -80,7 +79,7 @@ fn ac3(config: &ac3::Config) -> (u8, Vec<u8>) {
     }
 }
 
-/// channel_config_code (ETSI TS 103 491 F.2): the channel count, where streams and order are those of Vorbis.
+/// channel_config_code (ETSI TS Opus 0.1.3-draft, table 4-2): the channel count, where streams and order are those of Vorbis.
 fn opus_channels(config: &opus::Config) -> Option<u8> {
     /// Streams, coupled streams and mapping of 1 to 8 channels (RFC 7845 5.1.1.2).
     const VORBIS: [(u8, u8, &[u8]); 8] = [
@@ -98,7 +97,7 @@ fn opus_channels(config: &opus::Config) -> Option<u8> {
     (config.mapping_family() <= 1 && found == *expected).then(|| config.channels())
 }
 
-/// Descriptors of the whole program that these streams ask for: SCTE 35 8.1 wants its registration there.
+/// Descriptors of the whole program that these streams ask for: SCTE 35 clause 8 wants its registration there.
 pub(crate) fn program_info(stream_types: impl IntoIterator<Item = u8>) -> Vec<u8> {
     if stream_types.into_iter().any(|kind| kind == stream_type::SPLICE_INFO) {
         registration(b"CUEI")
@@ -192,7 +191,8 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// opus_control_header (ETSI TS 103 491 F.1) up to au_size: the prefix 0x3FF in 11 bits, no trims, no extension.
+/// opus_control_header (ETSI TS Opus 0.1.3-draft) up to au_size: the prefix 0x3FF in 11 bits, no trims, no
+/// extension.
 const OPUS_CONTROL: [u8; 2] = [0x7F, 0xE0];
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::pes::Header;
 use crate::program::Program;
 use crate::{es, psi};
 
-/// The distance of two clock references while the frames leave room: what DVB recommends (ETSI TS 101 154).
+/// The distance of two clock references in a hole between frames: the stricter, older limit of ETSI TR 101 290.
 /// ISO/IEC 13818-1 2.7.2 allows 100 ms.
 const PCR_INTERVAL: TimeDelta = TimeDelta::from_millis(40);
 

@@ -24,6 +24,8 @@ pub const DEFAULT_TARGET: Duration = Duration::from_secs(2);
 const HOLE: TimeDelta = TimeDelta::from_millis(500);
 /// The leading track is taken for gone once the others are this much ahead of where it should be.
 const GONE: TimeDelta = TimeDelta::from_secs(1);
+/// Pictures and sound are taken for gone once data is this much ahead of them.
+const DESERTED: TimeDelta = TimeDelta::from_secs(12);
 /// No segment is shorter, so that none has a duration of zero.
 const SHORTEST: TimeDelta = TimeDelta::from_millis(1);
 
@@ -32,9 +34,9 @@ const SHORTEST: TimeDelta = TimeDelta::from_millis(1);
 pub enum Part {
     /// Segments begin at frames of this track: the video track, or sound where there is none.
     Lead,
-    /// Sound beside a leading video track: its time goes on when the video's does not.
+    /// Sound, or one more video track, beside the leading one: its time goes on when that one's does not.
     Follow,
-    /// Carried along without a say.
+    /// Data: carried along without a say.
     Ride,
 }
 
@@ -72,25 +74,13 @@ impl Cutter {
         Self { target: Target::new(setting.into()), pace: Pace::default(), open: None, flushed: None }
     }
 
-    /// EXT-X-TARGETDURATION in seconds, once measured.
-    pub fn target_duration(&self) -> Option<u32> {
-        self.target.announced()
-    }
-
     /// A segment begins with this frame, and nothing goes on from what was before: an epoch, a change of tracks,
     /// a skip, or the first frame of all.
     pub fn join(&mut self, frame: &Frame, part: Part) -> Cut {
-        let (end, start) = match (self.open, self.pace.end(GONE)) {
-            // Tracks overlap at the seam: sound sent last may lie past the first frame of what comes.
-            (Some(open), Some(sent)) => {
-                let end = self.hold(open, sent.min(frame.dts));
-                (end, frame.dts.max(end))
-            }
-            _ => {
-                let start = self.flushed.map_or(frame.dts, |flushed| frame.dts.max(flushed));
-                (start, start)
-            }
-        };
+        // Tracks overlap at the seam: sound sent last may lie past the first frame of what comes.
+        let sent = self.pace.end(GONE).map_or(frame.dts, |sent| sent.min(frame.dts));
+        let end = self.open.map_or(sent, |open| self.hold(open, sent));
+        let start = frame.dts.max(self.flushed.map_or(end, |flushed| end.max(flushed)));
         self.target.interrupt(end);
         self.pace = Pace::default();
         let cut = self.begin(end, start, part == Part::Lead && frame.key, true, frame);
@@ -106,7 +96,7 @@ impl Cutter {
             Some(open) => match part {
                 Part::Lead => self.at_lead(open, frame),
                 Part::Follow => self.at_follow(open, time, frame),
-                Part::Ride => None,
+                Part::Ride => self.at_ride(open, frame),
             },
         };
         self.pace.note(time, frame, part);
@@ -152,6 +142,13 @@ impl Cutter {
             true => self.overdue(open, time, false, frame),
             false => self.begin(time, time, false, false, frame),
         })
+    }
+
+    /// Data alone goes on: it has no say in where segments end, but may not fill one without end.
+    fn at_ride(&mut self, open: Timestamp, frame: &Frame) -> Option<Cut> {
+        let limit = open + self.target.limit();
+        let deserted = self.pace.reach().is_none_or(|reach| frame.dts - reach > DESERTED);
+        (deserted && frame.dts > limit).then(|| self.begin(limit, limit, false, false, frame))
     }
 
     /// The frame comes too late to end the open segment. After a hole in the media the segment ends before the

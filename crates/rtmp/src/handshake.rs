@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A client that names its own version in C1 hides an HMAC-SHA256 in it and may insist on finding one in S1 and S2:
-//! Flash Player did since version 9, ffmpeg still does. Where it hides is one of two schemes; see [`digest`].
+//! Flash Player did since version 9, ffmpeg still does. Where it hides is one of two [schemes](Scheme).
 
 mod digest;
 

@@ -18,7 +18,7 @@ pub struct Limits {
     pub chunk_streams: usize,
     /// Message streams that a peer may have open at a time (`createStream`). Default 16.
     pub message_streams: usize,
-    /// Bytes of media kept for a peer that does not wait for the answer to `publish`. Default 4 MiB.
+    /// Bytes kept for a peer that does not wait for the answer to `publish` or `play`. Default 4 MiB.
     pub held_bytes: usize,
     /// Bounds on what is read as AMF.
     pub amf: amf0::Limits,

@@ -13,7 +13,7 @@
 //! loop {
 //!     match session.poll_output() {
 //!         Output::Send(bytes) => drop(bytes), // to the socket
-//!         Output::Event(Event::Publish(_)) => session.accept_publish()?,
+//!         Output::Event(Event::Publish(_)) => session.accept_publish(now)?,
 //!         Output::Event(_) => {}
 //!         Output::Wait(_deadline) => break, // for bytes, or call handle_timeout then
 //!     }

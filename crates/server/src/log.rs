@@ -40,7 +40,8 @@ pub(crate) fn start() -> anyhow::Result<()> {
 /// Reads a filter. A bare word would be the name of a part of the program to the library, so that a mistyped level
 /// silences everything; only levels may stand alone here.
 fn filter(text: &str) -> anyhow::Result<EnvFilter> {
-    let is_level = |word: &str| word.trim().parse::<LevelFilter>().is_ok();
+    let text = text.replace(' ', "");
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
     anyhow::ensure!(text.split(',').all(|part| part.contains('=') || is_level(part)), "no such level");
     Ok(EnvFilter::try_new(text)?)
 }

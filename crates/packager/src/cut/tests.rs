@@ -204,3 +204,13 @@ fn the_target_covers_what_was_cut_before_it_was_measured() {
     assert_eq!(rest[0].target_duration, Some(7));
     assert!(rest.iter().all(|cut| cut.target_duration == Some(7)));
 }
+
+#[test]
+fn data_alone_does_not_fill_a_segment_without_end() {
+    let mut frames = pictures(5000, &[0, 2000, 4000]);
+    frames.extend((0..40).map(|n| (frame(TrackId(7), 4500 + n * 1000, 0, true), Part::Ride)));
+    let (starts, cuts) = run(2, &frames);
+    assert_eq!(starts[..3], [0, 2000, 4000]);
+    assert!(starts.len() > 10 && starts[3..].windows(2).all(|pair| pair[1] - pair[0] == 2499), "{starts:?}");
+    assert!(cuts[3..].iter().all(|cut| !cut.independent));
+}

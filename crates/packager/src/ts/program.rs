@@ -47,8 +47,8 @@ impl Program {
         let track = self.find(id)?;
         Some(match track.codec.kind() {
             _ if self.lead == Some(id) => Part::Lead,
-            Kind::Audio => Part::Follow,
-            Kind::Video | Kind::Data => Part::Ride,
+            Kind::Audio | Kind::Video => Part::Follow,
+            Kind::Data => Part::Ride,
         })
     }
 
@@ -94,8 +94,8 @@ impl Switch {
         let waited = frame.dts - self.since >= PATIENCE;
         match self.program.part(frame.track) {
             Some(Part::Lead) => frame.key || self.at_once || waited,
-            Some(_) => waited,
-            None => false,
+            Some(Part::Follow) => waited,
+            Some(Part::Ride) | None => false,
         }
     }
 

@@ -94,20 +94,20 @@ impl Player {
         self.listed_ms = 0.0;
         for line in text.lines() {
             if let Some(seconds) = value(line, "#EXT-X-TARGETDURATION") {
-                let seconds = seconds.parse().unwrap();
+                let seconds = seconds.parse().expect("whole seconds");
                 assert_eq!(*self.target.get_or_insert(seconds), seconds, "the target duration changed");
             } else if let Some(number) = value(line, "#EXT-X-MEDIA-SEQUENCE") {
-                sequence = number.parse().unwrap();
+                sequence = number.parse().expect("a number");
                 assert!(sequence >= self.first_listed, "the window went back");
                 self.first_listed = sequence;
             } else if let Some(number) = value(line, "#EXT-X-DISCONTINUITY-SEQUENCE") {
-                discontinuity = number.parse().unwrap();
+                discontinuity = number.parse().expect("a number");
             } else if line == "#EXT-X-DISCONTINUITY" {
                 discontinuity += 1;
             } else if let Some(at) = value(line, "#EXT-X-PROGRAM-DATE-TIME") {
                 date = at.to_owned();
             } else if let Some(seconds) = value(line, "#EXTINF") {
-                extinf = seconds.strip_suffix(',').unwrap().to_owned();
+                extinf = seconds.strip_suffix(',').expect("a comma").to_owned();
             } else if !line.starts_with('#') {
                 let (extinf, date) = (std::mem::take(&mut extinf), std::mem::take(&mut date));
                 self.note(sequence, Known { name: line.to_owned(), extinf, date, discontinuity });
@@ -116,7 +116,7 @@ impl Player {
         }
         let first_new = before.map_or(START_S as u64, |n| n + 1);
         assert!((first_new..sequence).all(|n| self.known.contains_key(&n) || n < self.first_listed));
-        let three = self.target.unwrap() as f64 * 3000.0;
+        let three = self.target.expect("a target duration") as f64 * 3000.0;
         assert!(
             self.listed_ms >= three.min(self.ever_listed_ms) - 0.1,
             "less than three targets listed: {text}"
@@ -124,8 +124,11 @@ impl Player {
     }
 
     fn note(&mut self, sequence: u64, segment: Known) {
-        let seconds: f64 = segment.extinf.parse().unwrap();
-        assert!(seconds > 0.0 && (seconds + 0.5).floor() as u64 <= self.target.unwrap(), "{segment:?}");
+        let seconds: f64 = segment.extinf.parse().expect("seconds");
+        assert!(
+            seconds > 0.0 && (seconds + 0.5).floor() as u64 <= self.target.expect("a target duration"),
+            "{segment:?}"
+        );
         assert!(!segment.date.is_empty());
         self.listed_ms += seconds * 1000.0;
         if let Some(known) = self.known.get(&sequence) {
@@ -183,7 +186,8 @@ impl Watch {
         if changes.added.is_empty() {
             return;
         }
-        self.player.read(std::str::from_utf8(&self.output.media_playlist().unwrap()).unwrap());
+        let text = self.output.media_playlist().expect("a playlist with a segment");
+        self.player.read(std::str::from_utf8(&text).expect("UTF-8"));
         self.note(&changes);
     }
 

@@ -22,8 +22,8 @@ pub(crate) fn at(ms: i64) -> Timestamp {
 pub(crate) fn video() -> Track {
     let sps = b"\x67\x64\x00\x1f\xac\xd9\x40\x50\x05\xbb\x01\x10\x00\x00\x03\x00\x10\x00\x00\x03\x03\x20\xf1\x83\x19\x60";
     let pps = b"\x68\xeb\xe3\xcb\x22\xc0";
-    let config =
-        h264::Config::from_parameter_sets(&[Bytes::from_static(sps)], &[Bytes::from_static(pps)]).unwrap();
+    let config = h264::Config::from_parameter_sets(&[Bytes::from_static(sps)], &[Bytes::from_static(pps)])
+        .expect("parameter sets");
     Track { id: TrackId::VIDEO, codec: Codec::H264(config) }
 }
 
@@ -34,14 +34,17 @@ pub(crate) fn other_video() -> Track {
 
 /// AAC-LC, 48 kHz, stereo.
 pub(crate) fn sound() -> Track {
-    Track { id: TrackId::AUDIO, codec: Codec::Aac(aac::Config::decode(&[0x11, 0x90]).unwrap()) }
+    Track {
+        id: TrackId::AUDIO,
+        codec: Codec::Aac(aac::Config::decode(&[0x11, 0x90]).expect("a configuration")),
+    }
 }
 
 /// FLAC, which MPEG-TS cannot carry.
 pub(crate) fn flac() -> Track {
     let mut info = vec![0x10, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x0b, 0xb8, 0x02, 0xf0, 0, 0, 0, 0];
     info.resize(34, 0);
-    Track { id: TrackId(2), codec: Codec::Flac(flac::Config::decode(&info).unwrap()) }
+    Track { id: TrackId(2), codec: Codec::Flac(flac::Config::decode(&info).expect("STREAMINFO")) }
 }
 
 pub(crate) fn context(epoch: u64, tracks: Vec<Track>, anchored: bool) -> Arc<Context> {
@@ -135,11 +138,11 @@ impl Run {
     }
 
     pub(crate) fn media_playlist(&self) -> String {
-        String::from_utf8(self.output.media_playlist().expect("ready").to_vec()).unwrap()
+        String::from_utf8(self.output.media_playlist().expect("ready").to_vec()).expect("UTF-8")
     }
 
     pub(crate) fn multivariant(&self) -> String {
-        String::from_utf8(self.output.multivariant().expect("ready").to_vec()).unwrap()
+        String::from_utf8(self.output.multivariant().expect("ready").to_vec()).expect("UTF-8")
     }
 
     /// The chunks that begin segments, as milliseconds from the start.

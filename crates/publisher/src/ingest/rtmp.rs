@@ -236,7 +236,7 @@ impl Connection {
         let now = self.service.clock.elapsed();
         match admitted {
             Ok(publication) => {
-                self.session.accept_publish()?;
+                self.session.accept_publish(now)?;
                 let intake = Intake::new(&publication);
                 self.publishing =
                     Some(Publishing { publication, intake, demux: flv::Demux::new(), last_media: now });

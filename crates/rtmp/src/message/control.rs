@@ -50,7 +50,7 @@ pub enum UserControl {
     PingRequest(u32),
     /// The answer to a ping.
     PingResponse(u32),
-    /// Something of no meaning to us.
+    /// Something of no meaning to us, or cut off: nothing depends on such a message.
     Other(u16),
 }
 
@@ -122,17 +122,18 @@ impl UserControl {
         const WHAT: &str = "user control message";
         let kind = body.first_chunk().map(|bytes| u16::from_be_bytes(*bytes));
         let kind = kind.ok_or(Error::Truncated { what: WHAT, len: body.len() })?;
-        let value = |at| word(body, at, WHAT);
-        Ok(match kind {
-            0 => Self::StreamBegin(value(2)?),
-            1 => Self::StreamEof(value(2)?),
-            2 => Self::StreamDry(value(2)?),
-            3 => Self::SetBufferLength(value(2)?, value(6)?),
-            4 => Self::StreamIsRecorded(value(2)?),
-            6 => Self::PingRequest(value(2)?),
-            7 => Self::PingResponse(value(2)?),
-            other => Self::Other(other),
-        })
+        let value = |at| word(body, at, WHAT).ok();
+        let event = match kind {
+            0 => value(2).map(Self::StreamBegin),
+            1 => value(2).map(Self::StreamEof),
+            2 => value(2).map(Self::StreamDry),
+            3 => value(2).zip(value(6)).map(|(stream, length_ms)| Self::SetBufferLength(stream, length_ms)),
+            4 => value(2).map(Self::StreamIsRecorded),
+            6 => value(2).map(Self::PingRequest),
+            7 => value(2).map(Self::PingResponse),
+            _ => None,
+        };
+        Ok(event.unwrap_or(Self::Other(kind)))
     }
 
     fn encode(self, body: &mut BytesMut) {

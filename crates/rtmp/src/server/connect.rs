@@ -19,7 +19,8 @@ const CAPS_EX: u32 = caps::MULTITRACK | caps::MOD_EX | caps::TIMESTAMP_NANO_OFFS
 /// `FourCcInfoMask.CanForward`.
 const CAN_FORWARD: f64 = 4.0;
 
-/// What a peer said of itself and of where it wants to go. Text is as it came; empty where there was none.
+/// What a peer said of itself and of where it wants to go. Text is as it came; empty where there was none. May hold
+/// a stream key: not for logs as it is.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Connect {
     /// Application, query string included.

@@ -2,7 +2,7 @@
 
 use super::Connect;
 
-/// A `publish` or `play`, with what the peer's `connect` said.
+/// A `publish` or `play`, with what the peer's `connect` said. May hold a stream key: not for logs as it is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Request {
     /// Application as `connect` named it, query string included.

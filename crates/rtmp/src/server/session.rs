@@ -1,18 +1,18 @@
 //! The session: what comes in, what goes out, what is waited for.
 
 mod commands;
+mod messages;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 
 use super::status::{code, on_status};
 use super::{Connect, Event, Output, Timer};
 use crate::chunk::{Decoder, Encoder};
-use crate::flv::{Tag, TagKind};
 use crate::handshake::{Handshake, Progress};
-use crate::message::{self, Command, Control, Message, UserControl, kind};
+use crate::message::{Command, Control, UserControl};
 use crate::{Error, Limits};
 
 /// Our own chunk size: nothing that we send is longer, so everything goes out in one chunk.
@@ -45,6 +45,10 @@ pub struct Session {
     connect: Connect,
     /// Message streams that the peer has created and not deleted.
     streams: BTreeSet<u32>,
+    /// Bytes that came while a request was pending: some peers do not wait for the answer.
+    held: Vec<u8>,
+    /// Bytes read so far, which is all that came but `held`.
+    consumed: u64,
     /// The window that the peer asked us to acknowledge by.
     window: u32,
     acknowledged: u64,
@@ -61,23 +65,12 @@ enum State {
     /// Nothing is published. `lingering` is whether something was, or was refused, so that the rest of it may still
     /// be on its way.
     Connected { lingering: bool },
-    /// Our own side has to decide.
-    Pending(Pending),
+    /// Our own side has to decide; what comes meanwhile is kept, not read.
+    Pending { what: Wanted, stream: u32 },
     /// Media comes in.
     Publishing { stream: u32 },
     /// The peer failed, or we closed.
     Closed,
-}
-
-/// A request that waits for its verdict.
-#[derive(Debug)]
-struct Pending {
-    what: Wanted,
-    /// The message stream it came on.
-    stream: u32,
-    /// Media of a peer that goes ahead without the answer.
-    held: Vec<Tag>,
-    held_bytes: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,6 +109,8 @@ impl Session {
             events: VecDeque::new(),
             connect: Connect::default(),
             streams: BTreeSet::new(),
+            held: Vec::new(),
+            consumed: 0,
             window: WINDOW,
             acknowledged: 0,
             stats: Stats::default(),
@@ -126,17 +121,8 @@ impl Session {
     ///
     /// An error is the end of the session: what is left to be sent tells the peer of it where that makes sense.
     pub fn handle_bytes(&mut self, now: Duration, bytes: &[u8]) -> Result<(), Error> {
-        let mut input = bytes;
-        let result = self.receive(now, &mut input);
-        let used = (bytes.len() - input.len()) as u64;
-        let offset = self.stats.bytes_received + used;
         self.stats.bytes_received += bytes.len() as u64;
-        if let Err(error) = result {
-            self.fail(&error);
-            return Err(error.at(offset));
-        }
-        self.acknowledge();
-        Ok(())
+        self.input(now, bytes)
     }
 
     /// The time that [`Output::Wait`] named has come, or may have.
@@ -163,30 +149,31 @@ impl Session {
         }
     }
 
-    /// Lets the pending publication begin. Tags follow.
+    /// Lets the pending publication begin. Tags follow, those of a peer that did not wait among them.
     ///
-    /// Fails if none is pending: the peer may have taken it back meanwhile.
-    pub fn accept_publish(&mut self) -> Result<(), Error> {
-        let Pending { stream, held, .. } = self.take_pending(Wanted::Publish, "accept_publish")?;
+    /// Fails if none is pending, and as [`Session::handle_bytes`] does for what came since the request.
+    pub fn accept_publish(&mut self, now: Duration) -> Result<(), Error> {
+        let stream = self.take_pending(Wanted::Publish, "accept_publish")?;
         self.timer = None;
         self.state = State::Publishing { stream };
         self.send_control(Control::UserControl(UserControl::StreamBegin(stream)));
         self.send_command(stream, &on_status("status", code::PUBLISH_START, "Publishing."));
-        held.into_iter().for_each(|tag| self.emit(tag));
-        Ok(())
+        self.resume(now)
     }
 
     /// Refuses the pending publication with a `code` of [`code`](super::code) and a text for the encoder's user. The
     /// peer may ask again; [`Session::close`] if it may not.
     ///
-    /// Fails if none is pending: the peer may have taken it back meanwhile.
+    /// Fails if none is pending, and as [`Session::handle_bytes`] does for what came since the request.
     pub fn reject_publish(&mut self, now: Duration, code: &str, description: &str) -> Result<(), Error> {
-        self.reject(now, Wanted::Publish, "reject_publish", code, description)
+        let stream = self.take_pending(Wanted::Publish, "reject_publish")?;
+        self.reject(now, stream, code, description)
     }
 
     /// Refuses the pending request to play, as [`Session::reject_publish`] does.
     pub fn reject_play(&mut self, now: Duration, code: &str, description: &str) -> Result<(), Error> {
-        self.reject(now, Wanted::Play, "reject_play", code, description)
+        let stream = self.take_pending(Wanted::Play, "reject_play")?;
+        self.reject(now, stream, code, description)
     }
 
     /// Ends the session from our side; `description` tells the peer why. Closed sessions stay as they are.
@@ -218,7 +205,20 @@ impl Session {
         self.stats
     }
 
-    fn receive(&mut self, now: Duration, input: &mut &[u8]) -> Result<(), Error> {
+    /// Reads what can be read now, and keeps the rest for after the verdict.
+    fn input(&mut self, now: Duration, bytes: &[u8]) -> Result<(), Error> {
+        let mut rest = bytes;
+        let result = self.read(now, &mut rest).and_then(|()| self.hold(rest));
+        self.consumed += (bytes.len() - rest.len()) as u64;
+        if let Err(error) = result {
+            self.fail(&error);
+            return Err(error.at(self.consumed));
+        }
+        self.acknowledge();
+        Ok(())
+    }
+
+    fn read(&mut self, now: Duration, input: &mut &[u8]) -> Result<(), Error> {
         while let State::Handshake(handshake) = &mut self.state {
             if input.is_empty() {
                 return Ok(());
@@ -232,124 +232,51 @@ impl Session {
                 }
             }
         }
-        while !matches!(self.state, State::Closed) {
+        while !matches!(self.state, State::Pending { .. } | State::Closed) {
             let Some(message) = self.decoder.decode(input)? else { break };
             self.message(now, message)?;
         }
         Ok(())
     }
 
-    fn message(&mut self, now: Duration, message: Message) -> Result<(), Error> {
-        match message.kind {
-            kind::AUDIO => self.tag(TagKind::Audio, message),
-            kind::VIDEO => self.tag(TagKind::Video, message),
-            kind::DATA_AMF0 | kind::DATA_AMF3 => self.data(&message),
-            kind::AGGREGATE => message::aggregate(&message)?.into_iter().try_for_each(|tag| self.media(tag)),
-            kind::COMMAND_AMF0 | kind::COMMAND_AMF3 => {
-                let command = Command::decode(&message, self.limits.amf)?;
-                self.command(now, message.stream, &command)
-            }
-            _ => {
-                if let Some(control) = Control::decode(&message)? {
-                    self.control(control);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn control(&mut self, control: Control) {
-        match control {
-            Control::WindowAckSize(size) if size > 0 => self.window = size,
-            Control::Acknowledgement(count) => self.stats.peer_acknowledged = count,
-            Control::UserControl(UserControl::PingRequest(time)) => {
-                self.send_control(Control::UserControl(UserControl::PingResponse(time)));
-            }
-            _ => {}
-        }
-    }
-
-    /// A data message: metadata as a publisher wraps it, unwrapped to what an FLV file has.
-    fn data(&mut self, message: &Message) -> Result<(), Error> {
-        const SET: &[u8] = b"\x02\x00\x0d@setDataFrame";
-        const CLEAR: &[u8] = b"\x02\x00\x0f@clearDataFrame";
-        let mut body = message::amf0_body(message);
-        if body.starts_with(SET) {
-            body.advance(SET.len());
-        }
-        // Before `publish` it is about nothing, and harmless.
-        let early = matches!(self.state, State::Opened | State::Connected { lingering: false });
-        if early || body.starts_with(CLEAR) {
+    fn hold(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if matches!(self.state, State::Closed) {
             return Ok(());
         }
-        self.media(Tag { kind: TagKind::Script, timestamp_ms: message.timestamp_ms, body })
-    }
-
-    fn tag(&mut self, kind: TagKind, message: Message) -> Result<(), Error> {
-        self.media(Tag { kind, timestamp_ms: message.timestamp_ms, body: message.body })
-    }
-
-    fn media(&mut self, tag: Tag) -> Result<(), Error> {
-        match &mut self.state {
-            // On whichever message stream: some encoders send on another than they publish on.
-            State::Publishing { .. } => self.emit(tag),
-            State::Pending(pending) => {
-                // A tag without a body costs as well.
-                pending.held_bytes += tag.body.len() + size_of::<Tag>();
-                let (value, limit) = (pending.held_bytes, self.limits.held_bytes);
-                if value > limit {
-                    let what = "bytes of media before the answer to publish";
-                    return Err(Error::Limit { what, value: value as u64, limit: limit as u64 });
-                }
-                pending.held.push(tag);
-            }
-            State::Connected { lingering: true } => self.stats.dropped_tags += 1,
-            _ => return Err(Error::Order { what: "media", when: "before publish" }),
+        let (value, limit) = (self.held.len() + bytes.len(), self.limits.held_bytes);
+        if value > limit {
+            let what = "bytes before the answer to a request";
+            return Err(Error::Limit { what, value: value as u64, limit: limit as u64 });
         }
+        self.held.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn emit(&mut self, tag: Tag) {
-        self.stats.tags += 1;
-        self.events.push_back(Event::Tag(tag));
-    }
-
-    /// 5.4.3: at most once for all that came at a time.
-    fn acknowledge(&mut self) {
-        let received = self.stats.bytes_received;
-        let ready = !matches!(self.state, State::Handshake(_) | State::Opened | State::Closed);
-        if ready && received - self.acknowledged >= self.window.into() {
-            self.acknowledged = received;
-            self.send_control(Control::Acknowledgement(received as u32));
-        }
+    /// There was a verdict: on with what came meanwhile.
+    fn resume(&mut self, now: Duration) -> Result<(), Error> {
+        let held = std::mem::take(&mut self.held);
+        self.input(now, &held)
     }
 
     fn await_request(&mut self, now: Duration) {
         self.timer = Some((Timer::Request, now.saturating_add(self.limits.request)));
     }
 
-    fn take_pending(&mut self, wanted: Wanted, call: &'static str) -> Result<Pending, Error> {
-        match std::mem::replace(&mut self.state, State::Connected { lingering: true }) {
-            State::Pending(pending) if pending.what == wanted => Ok(pending),
-            other => {
-                self.state = other;
-                Err(Error::Misuse { call, when: "as nothing of that kind is pending" })
+    /// The message stream of the pending request, which is pending no more.
+    fn take_pending(&mut self, wanted: Wanted, call: &'static str) -> Result<u32, Error> {
+        match self.state {
+            State::Pending { what, stream } if what == wanted => {
+                self.state = State::Connected { lingering: true };
+                Ok(stream)
             }
+            _ => Err(Error::Misuse { call, when: "as nothing of that kind is pending" }),
         }
     }
 
-    fn reject(
-        &mut self,
-        now: Duration,
-        wanted: Wanted,
-        call: &'static str,
-        code: &str,
-        description: &str,
-    ) -> Result<(), Error> {
-        let Pending { stream, .. } = self.take_pending(wanted, call)?;
+    fn reject(&mut self, now: Duration, stream: u32, code: &str, description: &str) -> Result<(), Error> {
         self.await_request(now);
         self.send_command(stream, &on_status("error", code, description));
-        Ok(())
+        self.resume(now)
     }
 
     fn fail(&mut self, error: &Error) {
@@ -368,6 +295,7 @@ impl Session {
     fn end(&mut self) {
         self.state = State::Closed;
         self.timer = None;
+        self.held = Vec::new();
     }
 
     fn send_control(&mut self, control: Control) {

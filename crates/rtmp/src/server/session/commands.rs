@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::status::{self, call, code, information, on_status, result};
 use super::super::{Connect, Event, Request, Timer};
-use super::{CHUNK_SIZE, CONNECTION, Pending, Session, State, WINDOW, Wanted};
+use super::{CHUNK_SIZE, CONNECTION, Session, State, WINDOW, Wanted};
 use crate::amf0::Value;
 use crate::message::{Command, Control, PeerBandwidth, UserControl};
 use crate::{Error, Limits};
@@ -77,7 +77,7 @@ impl Session {
             Wanted::Publish => Event::Publish(request),
             Wanted::Play => Event::Play(request),
         });
-        self.state = State::Pending(Pending { what, stream, held: Vec::new(), held_bytes: 0 });
+        self.state = State::Pending { what, stream };
         self.timer = Some((Timer::Verdict, now.saturating_add(self.limits.verdict)));
     }
 
@@ -88,19 +88,16 @@ impl Session {
         self.unpublish(now, Some(stream));
     }
 
-    /// Ends the publication, or the request, if it is on that message stream; without one, whichever there is.
+    /// Ends the publication if it is on that message stream; without one, whichever it is on.
     fn unpublish(&mut self, now: Duration, stream: Option<u32>) {
-        let is_meant = |current: u32| stream.is_none_or(|stream| stream == current);
-        match self.state {
-            State::Publishing { stream: current } if is_meant(current) => {
-                self.send_command(current, &on_status("status", code::UNPUBLISH_SUCCESS, "Unpublished."));
-            }
-            State::Pending(Pending { stream: current, .. }) if is_meant(current) => {}
-            _ => return,
+        if let State::Publishing { stream: current } = self.state
+            && stream.is_none_or(|stream| stream == current)
+        {
+            self.send_command(current, &on_status("status", code::UNPUBLISH_SUCCESS, "Unpublished."));
+            self.state = State::Connected { lingering: true };
+            self.await_request(now);
+            self.events.push_back(Event::Unpublish);
         }
-        self.state = State::Connected { lingering: true };
-        self.await_request(now);
-        self.events.push_back(Event::Unpublish);
     }
 
     /// `FCPublish` and `FCUnpublish`: Flash Media Live Encoder waits for a call of its own, others for the reply.

@@ -1,1 +1,0 @@
-//! RTMP publishers over real sockets, from recordings of real encoders.
