@@ -270,7 +270,9 @@ class Watch:
             if a.capture and self is W_[0]:
                 capture.write(body)
             rate = len(body) * 8 / s['dur'] if s['dur'] else 0
-            self.max_rate = max(self.max_rate, rate)
+            # RFC 8216 4.1: a peak rate is that of half a target duration at least; what a break cut short is none.
+            if s['dur'] >= (self.last['target'] or 0) / 2:
+                self.max_rate = max(self.max_rate, rate)
             if h.get('access-control-allow-origin') not in ('*', a.origin):
                 err('cors', '%s: segment without Access-Control-Allow-Origin' % self.name)
             if 'content-length' not in h:

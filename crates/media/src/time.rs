@@ -144,7 +144,9 @@ impl TimeDelta {
 
 impl From<Duration> for TimeDelta {
     fn from(duration: Duration) -> Self {
-        Self(clamp((duration.as_nanos() as i128).saturating_mul(i128::from(TICKS_PER_SECOND)) / 1_000_000_000))
+        Self(clamp(
+            (duration.as_nanos() as i128).saturating_mul(i128::from(TICKS_PER_SECOND)) / 1_000_000_000,
+        ))
     }
 }
 
@@ -228,8 +230,8 @@ mod tests {
     #[test]
     fn every_rate_in_use_divides_a_second() {
         for scale in [
-            24, 25, 30, 50, 60, 120, 1000, 7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000,
-            88200, 90000, 96000, 192_000,
+            24, 25, 30, 50, 60, 120, 1000, 7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100,
+            48000, 64000, 88200, 90000, 96000, 192_000,
         ] {
             assert_eq!(TICKS_PER_SECOND % scale, 0, "{scale}");
         }

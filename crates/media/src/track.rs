@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Codec, TimeDelta, TICKS_PER_SECOND};
+use crate::{Codec, TICKS_PER_SECOND, TimeDelta};
 
 /// A track's number within its stream, given by the ingest and kept for the life of an epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

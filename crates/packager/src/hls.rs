@@ -27,8 +27,11 @@ pub struct Settings {
     pub rendition: String,
     /// Run id: lower-case alphanumerics, other than in any run before.
     pub run: String,
-    /// The first MEDIA-SEQUENCE and DISCONTINUITY-SEQUENCE: the Unix second of the start.
+    /// The first MEDIA-SEQUENCE: the Unix second of the start.
     pub first_sequence: u64,
+    /// The first DISCONTINUITY-SEQUENCE. To go on across a restart it rises with time, but it must stay small:
+    /// hls.js 1.7 walks through an array with one place per number.
+    pub first_discontinuity: u64,
     /// Segments in the playlist; more where they do not hold three target durations.
     pub window: usize,
     /// Segments that stay available beyond the one window that all of them do after they left the playlist.
@@ -124,7 +127,8 @@ impl Output {
 
 impl Rendition {
     fn new(settings: Settings) -> Self {
-        let Settings { rendition, run, first_sequence, window, history, bandwidth } = settings;
+        let Settings { rendition, run, first_sequence, first_discontinuity, window, history, bandwidth } =
+            settings;
         Self {
             uri: format!("{rendition}.m3u8"),
             bandwidth,
@@ -133,6 +137,7 @@ impl Rendition {
                 rendition,
                 run,
                 first_sequence,
+                first_discontinuity,
                 segments: window,
                 history,
             }),

@@ -18,6 +18,13 @@ const SOUND_START: TimeDelta = TimeDelta::from_millis(500);
 /// Room for tables, headers and the stuffing of the last packet.
 const SPARE_BYTES: usize = 4 * mpegts::PACKET_BYTES;
 
+/// The zero of the transport stream's clock: midnight UTC, for hub time is Unix time. So timestamps go on where
+/// they were when the program is restarted, and wrap (after 26.5 h) no sooner than on the next day.
+fn midnight(time: Timestamp) -> Timestamp {
+    const DAY: i64 = 86_400;
+    Timestamp::from_scale(time.to_scale(1).div_euclid(DAY) * DAY, 1)
+}
+
 /// The packets of one frame, with what readers need to know about them. Cloning shares the bytes.
 #[derive(Clone, Debug)]
 pub struct Chunk {
@@ -171,7 +178,7 @@ impl Carrier {
     /// A program takes effect with this entry.
     fn join(&mut self, entry: &Entry, program: Program) -> Chunk {
         let frame = &entry.frame;
-        let mux = self.mux.get_or_insert_with(|| Mux::new(frame.dts));
+        let mux = self.mux.get_or_insert_with(|| Mux::new(midnight(frame.dts)));
         mux.set_tracks(program.tracks());
         self.program = program;
         let part = self.program.part(frame.track).unwrap_or(Part::Ride);
@@ -181,7 +188,7 @@ impl Carrier {
 
     fn chunk(&mut self, entry: &Entry, cut: Option<Cut>, start: bool) -> Chunk {
         let frame = &entry.frame;
-        let mux = self.mux.get_or_insert_with(|| Mux::new(frame.dts));
+        let mux = self.mux.get_or_insert_with(|| Mux::new(midnight(frame.dts)));
         if self.last.is_some() && cut.is_some_and(|cut| cut.discontinuity) {
             mux.mark_discontinuity();
         }

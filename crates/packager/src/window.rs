@@ -19,9 +19,10 @@ pub struct Settings {
     pub rendition: String,
     /// Run id: lower-case alphanumerics, other than in any run before.
     pub run: String,
-    /// Number of the first segment and of its discontinuity: the Unix second of the start, so that numbers go on
-    /// across a restart.
+    /// Number of the first segment: the Unix second of the start, so that numbers go on across a restart.
     pub first_sequence: u64,
+    /// Discontinuities to be counted as before the first segment; see [`crate::hls::Settings`].
+    pub first_discontinuity: u64,
     /// Segments listed; more where they do not hold three target durations.
     pub segments: usize,
     /// Segments that stay available beyond the one window that all of them do after they were listed.
@@ -64,17 +65,16 @@ fn total(segments: &VecDeque<Arc<Segment>>) -> TimeDelta {
 impl Window {
     /// A window without segments.
     pub fn new(settings: Settings) -> Self {
-        let first = settings.first_sequence;
         Self {
-            settings,
             target: None,
             hold: Hold::default(),
-            next: first,
-            discontinuity_sequence: first,
+            next: settings.first_sequence,
+            discontinuity_sequence: settings.first_discontinuity,
             told: TimeDelta::ZERO,
             longest: TimeDelta::ZERO,
             listed: VecDeque::new(),
             left: VecDeque::new(),
+            settings,
         }
     }
 

@@ -41,14 +41,14 @@ impl Ruler {
         let num = i128::from(self.rate.num);
         let units = i128::from(index) * i128::from(self.rate.den) * i128::from(TICKS_PER_SECOND);
         let ticks = (units + num / 2).div_euclid(num);
-        self.zero + TimeDelta::from_ticks(i64::try_from(ticks).unwrap_or(i64::MAX))
+        self.zero + TimeDelta::from_ticks(clamp(ticks))
     }
 
     /// The point nearest to `time`.
     pub(super) fn nearest(&self, time: Timestamp) -> i64 {
         let step = i128::from(self.rate.den) * i128::from(TICKS_PER_SECOND);
         let units = i128::from((time - self.zero).ticks()) * i128::from(self.rate.num);
-        i64::try_from((units + step / 2).div_euclid(step)).unwrap_or(i64::MAX)
+        clamp((units + step / 2).div_euclid(step))
     }
 
     /// Begins anew with point 0 at `zero`.
@@ -60,6 +60,10 @@ impl Ruler {
     pub(super) fn shift(&mut self, by: TimeDelta) {
         self.zero += by;
     }
+}
+
+fn clamp(value: i128) -> i64 {
+    value.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
 /// Deviations that must agree before the grid moves.

@@ -145,7 +145,7 @@ impl Video {
     fn refine(&mut self, time: Timestamp, index: i64) {
         let Some(ruler) = &mut self.ruler else { return };
         let run = self.long.get_or_insert(LongRun { time, index, check_at: LONG_RUN });
-        let slots = index - run.index;
+        let slots = index.saturating_sub(run.index);
         if slots < run.check_at {
             return;
         }
@@ -209,6 +209,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::TICKS_PER_SECOND;
 
     fn exact(n: i64, rate: Rational) -> Timestamp {
         Ruler::new(rate, Timestamp::ZERO).at(n)
@@ -339,6 +340,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn stamps_from_end_to_end_of_time_do_not_overflow() {
+        let mut video = video(Some(Rational { num: 300, den: 1 }), 1000);
+        for n in 0..1000 {
+            let far = if n % 40 < 20 { i64::MIN } else { i64::MAX - 40 * 2_352_000 };
+            video.place(Timestamp::from_ticks(far + n % 20 * 2_352_000));
+        }
+    }
+
     proptest! {
         #[test]
         fn variable_frame_rates_stay_as_they_are(steps in prop::collection::vec(1i64..200, 1..300)) {
@@ -354,7 +364,7 @@ mod tests {
         }
 
         #[test]
-        fn it_is_total(stated: (u32, u32), unit: i64, times: Vec<i64>) {
+        fn it_is_total(stated: (u32, u32), unit in 0..=TICKS_PER_SECOND, times: Vec<i64>) {
             let stated = Rational::new(stated.0, stated.1).filter(|rate| rates::is_plausible(*rate));
             let mut video = Video::new(stated, TimeDelta::from_ticks(unit));
             for time in times {

@@ -93,6 +93,7 @@ pub(crate) fn settings() -> Settings {
         rendition: "track_1".to_owned(),
         run: "k3x9".to_owned(),
         first_sequence: START_S as u64,
+        first_discontinuity: 7_000,
         window: 12,
         history: 0,
         bandwidth: 0,

@@ -68,6 +68,7 @@ impl Output {
             rendition: ONLY_RENDITION.to_owned(),
             run: run_id(started.to_scale(1000)),
             first_sequence: u64::try_from(started.to_scale(1)).unwrap_or(0),
+            first_discontinuity: hours_since_2026(started.to_scale(1)),
             window: settings.window,
             history: settings.history,
             bandwidth: 0,
@@ -263,6 +264,13 @@ fn compress(text: &[u8]) -> Option<Bytes> {
     (packed.len() < text.len()).then(|| packed.into())
 }
 
+/// Rises from run to run, and slowly enough to stay small: a stream that breaks more than once an hour for all of
+/// a run may reuse a number of that run, which timestamps that go on across a restart make harmless.
+fn hours_since_2026(unix_s: i64) -> u64 {
+    const START_OF_2026: i64 = 1_767_225_600;
+    u64::try_from((unix_s - START_OF_2026) / 3600).unwrap_or(0)
+}
+
 /// A run's id: the Unix millisecond of its start in base 36, which rises with every run.
 fn run_id(unix_ms: i64) -> String {
     let mut rest = u64::try_from(unix_ms).unwrap_or(0);
@@ -283,6 +291,13 @@ mod tests {
         assert_eq!(run_id(0), "0");
         assert_eq!(run_id(36 * 36 + 35), "10z");
         assert_ne!(run_id(1_763_000_000_000), run_id(1_763_000_000_001));
+    }
+
+    #[test]
+    fn discontinuities_are_counted_from_a_small_number_that_rises() {
+        assert_eq!(hours_since_2026(1_767_225_600), 0);
+        assert_eq!(hours_since_2026(1_767_225_600 + 2 * 3600), 2);
+        assert_eq!(hours_since_2026(0), 0, "a clock that is not set");
     }
 
     #[test]

@@ -4,4 +4,5 @@ extern crate rillcast_publisher as publisher;
 
 mod contract;
 mod hls;
+mod rtmp;
 mod world;

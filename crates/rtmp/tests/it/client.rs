@@ -17,6 +17,8 @@ pub(crate) struct Peer {
     pub(crate) received: Vec<Message>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) accepts: bool,
+    /// What came of accepting.
+    accepted: Result<(), Error>,
     decoder: Decoder,
     encoder: Encoder,
     handshake: usize,
@@ -30,6 +32,7 @@ impl Peer {
             received: Vec::new(),
             deadline: None,
             accepts: true,
+            accepted: Ok(()),
             decoder: Decoder::new(Limits::default()),
             encoder: Encoder::new(),
             handshake: 1 + 2 * handshake::SIZE,
@@ -63,7 +66,8 @@ impl Peer {
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let result = self.session.handle_bytes(Duration::ZERO, bytes);
         self.drain();
-        result
+        let accepted = std::mem::replace(&mut self.accepted, Ok(()));
+        result.and(accepted)
     }
 
     pub(crate) fn send(&mut self, message: &Message) -> Result<(), Error> {
@@ -94,7 +98,7 @@ impl Peer {
                     let accept = self.accepts && matches!(event, Event::Publish(_));
                     self.events.push(event);
                     if accept {
-                        self.session.accept_publish(Duration::ZERO).unwrap();
+                        self.accepted = self.session.accept_publish(Duration::ZERO);
                     }
                 }
                 Output::Wait(deadline) => {
