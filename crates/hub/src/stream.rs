@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use media::codec::opus;
 use media::timeline::{
     Anchor, Arrival, Epoch, FeedId, Pace, Role, Sample, SourceClock, Stats, Step, Timeline,
 };
@@ -26,6 +27,8 @@ struct Writer {
     feed: Option<FeedId>,
     /// The tracks of the feed, in force from its next frame on.
     tracks: Option<Arc<[Track]>>,
+    /// Those of its tracks whose frames say themselves how long they last.
+    opus: Vec<TrackId>,
     context: Option<Arc<Context>>,
     counters: BTreeMap<TrackId, Counters>,
     rate: Rate,
@@ -89,6 +92,7 @@ impl Stream {
             next_feed: 0,
             feed: None,
             tracks: None,
+            opus: Vec::new(),
             context: None,
             counters: BTreeMap::new(),
             rate: Rate::default(),
@@ -171,6 +175,8 @@ impl Feed {
         for track in &tracks {
             writer.timeline.set_pace(self.id, track.id, pace(&track.codec));
         }
+        let is_opus = |track: &&Track| matches!(track.codec, Codec::Opus(_));
+        writer.opus = tracks.iter().filter(is_opus).map(|track| track.id).collect();
         writer.tracks = Some(tracks.into());
     }
 
@@ -180,6 +186,10 @@ impl Feed {
         let mut writer = self.stream.lock();
         if writer.feed != Some(self.id) {
             return false;
+        }
+        if writer.opus.contains(&track) {
+            let pace = Pace::Audio { sample_rate: opus::SAMPLE_RATE, samples_per_frame: opus::samples(&data) };
+            writer.timeline.set_pace(self.id, track, pace);
         }
         let step = writer.timeline.push(now, Sample { feed: self.id, track, dts, cts, key, data });
         if let Some(entry) = writer.accept(now, step) {
@@ -363,6 +373,21 @@ mod tests {
         assert_eq!(status.tracks.len(), 1);
         assert_eq!((status.tracks[0].frames, status.tracks[0].bytes), (200, 1000));
         assert!((1900..=2100).contains(&status.bits_per_second), "{}", status.bits_per_second);
+    }
+
+    #[test]
+    fn opus_frames_last_as_long_as_they_say() {
+        let stream = Stream::new(Limits::default());
+        let mut cursor = stream.subscribe().expect("open");
+        let feed = stream.open(SourceClock::RTMP);
+        let head = b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0";
+        let config = opus::Config::decode(head).expect("stereo");
+        feed.set_tracks(vec![Track { id: TrackId(0), codec: Codec::Opus(config) }]);
+        // RFC 6716 3.1: configuration 31 is CELT with 20 ms, one frame per packet.
+        for ms in (0..200).step_by(20) {
+            feed.push(at(ms), TrackId(0), ms, 0, true, Bytes::from_static(&[31 << 3, 0]));
+        }
+        assert!(read(&mut cursor).iter().all(|entry| entry.frame.duration == TimeDelta::from_millis(20)));
     }
 
     #[test]

@@ -41,7 +41,9 @@ struct Demo {
 
 impl Demo {
     fn start() -> Self {
-        let mut child = rillcast(&["demo"]).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let mut command = rillcast(&["demo"]);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let authority = loop {
             let mut line = String::new();
@@ -171,4 +173,22 @@ fn the_demo_tells_its_urls_serves_its_page_and_ends_at_a_signal() {
     for part in ["/demo/index.m3u8\n", "ffplay http://", "vlc http://", "rtmp://localhost:"] {
         assert!(rest.contains(part), "{part} in {rest}");
     }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut demo = Demo::start();
+    let mut log = BufReader::new(demo.child.stderr.take().expect("piped")).lines();
+    // A request that never comes to its end holds up the drain.
+    let mut stream = TcpStream::connect(&demo.authority).expect("it listens");
+    stream.write_all(b"GET / HTTP/1.1\r\nHo").expect("sent");
+    let answered = demo.get("/healthz");
+    assert!(answered.ends_with("ok\n"), "the first connection was accepted before this one: {answered}");
+    demo.signal("-TERM");
+    let mut until =
+        |text: &str| log.by_ref().map_while(Result::ok).find(|line| line.contains(text)).expect(text);
+    until("stopping; once more to stop at once");
+    demo.signal("-INT");
+    until("stopped at once");
+    assert_eq!(demo.child.wait().expect("ended").code(), Some(130));
 }
