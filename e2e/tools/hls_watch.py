@@ -266,7 +266,8 @@ class Watch:
                 continue
             self.segments += 1
             self.bytes += len(body)
-            self.discontinuities += bool(s.get('disc'))
+            # Between two segments that were listed: the first one of a run goes on from none.
+            self.discontinuities += bool(s.get('disc')) and n - 1 in self.known
             if a.capture and self is W_[0]:
                 capture.write(body)
             rate = len(body) * 8 / s['dur'] if s['dur'] else 0

@@ -188,7 +188,8 @@ impl Feed {
             return false;
         }
         if writer.opus.contains(&track) {
-            let pace = Pace::Audio { sample_rate: opus::SAMPLE_RATE, samples_per_frame: opus::samples(&data) };
+            let pace =
+                Pace::Audio { sample_rate: opus::SAMPLE_RATE, samples_per_frame: opus::samples(&data) };
             writer.timeline.set_pace(self.id, track, pace);
         }
         let step = writer.timeline.push(now, Sample { feed: self.id, track, dts, cts, key, data });

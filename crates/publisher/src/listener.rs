@@ -9,6 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
+/// Bytes that nobody acknowledges for this long end a connection: its machine is gone.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 /// How long accepting rests when the system has no room for a connection.
 const REST: Duration = Duration::from_millis(200);
 
@@ -41,15 +44,14 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// The next connection, with TCP_NODELAY set and an IPv4 peer shown as IPv4. Errors of the system (no more
+/// The next connection, with TCP_NODELAY and (on Linux) TCP_USER_TIMEOUT set, and an IPv4 peer shown as IPv4. Errors of the system (no more
 /// files, no memory) are logged at most once in ten rests and waited out.
 pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let mut rests = 0u32;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Without it small writes wait for acknowledgements; a socket that refuses still works.
-                let _ = stream.set_nodelay(true);
+                tune(&stream);
                 return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port()));
             }
             // The peer went away between its handshake and our accept: nothing is wrong here.
@@ -63,6 +65,14 @@ pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
         }
     }
+}
+
+/// Sets what a media connection wants; a socket that refuses any of it still works.
+fn tune(stream: &TcpStream) {
+    // Without it small writes wait for acknowledgements.
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
 }
 
 #[cfg(test)]

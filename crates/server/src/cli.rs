@@ -49,7 +49,7 @@ enum Command {
     /// Prints every URL to play. Encoders on this machine may publish streams of their own beside it.
     #[command(after_help = ENVIRONMENT)]
     Demo {
-        /// Where HTTP listens: ":8080" (all addresses), "127.0.0.1:8080", "[::1]:8080", "localhost:8080"
+        /// Where HTTP listens: ":8080" (all addresses), "127.0.0.1:8080", "localhost:8080"
         #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
         listen: Option<Listen>,
     },
