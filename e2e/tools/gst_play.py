@@ -158,7 +158,6 @@ GLib.timeout_add(100, tick)
 pipe.set_state(Gst.State.PLAYING)
 loop.run()
 R['wall_s'] = round(time.monotonic() - t0, 2)
-pipe.set_state(Gst.State.NULL)
 
 kinds = {}
 for s in R['streams'].values():
@@ -180,5 +179,6 @@ for kind, want in (('video', not a.no_video), ('audio', not a.no_audio)):
     if kind == 'video' and sum(s['n'] for s in ss) < a.min_frames:
         R['why'].append('only %d frames' % sum(s['n'] for s in ss))
 R['ok'] = not R['why']
-print(json.dumps(R, indent=1))
-sys.exit(0 if R['ok'] else 1)
+print(json.dumps(R, indent=1), flush=True)
+# Without taking the pipeline down: hlsdemux2 of GStreamer 1.22.0 aborts there now and then, and nothing is left to judge.
+os._exit(0 if R['ok'] else 1)
