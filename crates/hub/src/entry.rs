@@ -1,9 +1,10 @@
 //! What the ring of a stream holds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use media::timeline::{Anchor, Epoch};
-use media::{Frame, Timestamp, Track};
+use media::{Frame, Track};
 
 use crate::Item;
 
@@ -28,6 +29,8 @@ pub struct Entry {
     pub context: Arc<Context>,
     /// The frame.
     pub frame: Frame,
+    /// When it came in, on the monotonic clock of the process.
+    pub arrival: Duration,
     /// A reader may start here: a key frame of the video track, or any frame of a stream without video.
     pub start: bool,
 }
@@ -37,8 +40,8 @@ impl Item for Entry {
         self.frame.data.len()
     }
 
-    fn time(&self) -> Timestamp {
-        self.frame.dts
+    fn arrival(&self) -> Duration {
+        self.arrival
     }
 
     fn is_start(&self) -> bool {

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-
-use media::{TimeDelta, Timestamp};
+use std::time::Duration;
 
 /// What a ring can hold: cheap to clone, with a size, a time, and whether a reader may start there.
 pub trait Item: Clone {
     /// Bytes it keeps in memory.
     fn size(&self) -> usize;
-    /// Its place on the stream's clock.
-    fn time(&self) -> Timestamp;
+    /// When it came in, on a monotonic clock. Age counts by this, not by media time: a reader is not slow because
+    /// a source sends 30 s at once.
+    fn arrival(&self) -> Duration;
     /// A reader may start or go on here.
     fn is_start(&self) -> bool;
 }
@@ -21,19 +21,19 @@ pub trait Item: Clone {
 pub struct Limits {
     /// Bytes at most, whatever else holds.
     pub bytes: usize,
-    /// Media time kept for readers that lag.
-    pub lag: TimeDelta,
-    /// Media time at most that the newest start is kept for readers that join, when it is older than `lag`.
-    pub gop: TimeDelta,
+    /// Age up to which items are kept for readers that lag.
+    pub lag: Duration,
+    /// Age up to which the newest start, and what follows it, is kept for readers that join.
+    pub gop: Duration,
     /// Nothing that a reader has not read yet is dropped before the byte limit is reached. For rings whose
-    /// readers are our own workers: a source that sends 30 s at once must not make them skip.
+    /// readers are our own workers, who may be busy for a while but do not stop reading.
     pub keep_unread: bool,
 }
 
 impl Default for Limits {
     /// 32 MiB, 5 s of lag, GOPs of up to 30 s, no regard for slow readers.
     fn default() -> Self {
-        let (lag, gop) = (TimeDelta::from_secs(5), TimeDelta::from_secs(30));
+        let (lag, gop) = (Duration::from_secs(5), Duration::from_secs(30));
         Self { bytes: 32 << 20, lag, gop, keep_unread: false }
     }
 }
@@ -57,11 +57,21 @@ struct Shared<T> {
     next_reader: u64,
     /// Cursors that wait for the next item. Each is woken once and registers again.
     wakers: Vec<Waker>,
+    /// How often the waiting cursors were woken: a cursor's place among them holds until then.
+    round: u64,
 }
 
 impl<T> Shared<T> {
     fn end(&self) -> u64 {
         self.first + self.items.len() as u64
+    }
+}
+
+impl<T> Shared<T> {
+    /// Those to be woken, once the lock is released.
+    fn take_wakers(&mut self) -> Vec<Waker> {
+        self.round += 1;
+        std::mem::take(&mut self.wakers)
     }
 }
 
@@ -85,7 +95,7 @@ impl<T: Item> Shared<T> {
         if self.bytes > self.limits.bytes {
             return true;
         }
-        let age = newest.time() - oldest.time();
+        let age = newest.arrival().saturating_sub(oldest.arrival());
         let joinable = self.starts.back().is_some_and(|&start| start == self.first);
         let unread = self.readers.values().any(|&next| next <= self.first);
         !unread && (age > self.limits.gop || (age > self.limits.lag && !joinable))
@@ -113,6 +123,8 @@ pub struct Cursor<T> {
     /// Set when the seek was caused by falling behind.
     lost: bool,
     skips: u64,
+    /// Round and index of its waker, while it waits.
+    waiting: Option<(u64, usize)>,
 }
 
 /// The ring's data stays whole when a holder of the lock panics: no operation leaves it half changed.
@@ -139,6 +151,7 @@ impl<T: Item> Ring<T> {
             readers: BTreeMap::new(),
             next_reader: 0,
             wakers: Vec::new(),
+            round: 0,
         };
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
@@ -162,7 +175,7 @@ impl<T: Item> Ring<T> {
                 shared.evict_one();
             }
         }
-        let wakers = std::mem::take(&mut shared.wakers);
+        let wakers = shared.take_wakers();
         drop(shared);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -171,7 +184,7 @@ impl<T: Item> Ring<T> {
     pub fn close(&self) {
         let mut shared = lock(&self.shared);
         shared.closed = true;
-        let wakers = std::mem::take(&mut shared.wakers);
+        let wakers = shared.take_wakers();
         drop(shared);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -189,7 +202,15 @@ impl<T: Item> Ring<T> {
             shared.readers.insert(number, next);
         }
         drop(shared);
-        Some(Cursor { shared: Arc::clone(&self.shared), number, next, seeking: true, lost: false, skips: 0 })
+        Some(Cursor {
+            shared: Arc::clone(&self.shared),
+            number,
+            next,
+            seeking: true,
+            lost: false,
+            skips: 0,
+            waiting: None,
+        })
     }
 
     /// Whether a reader that joins now has something to read at once.
@@ -240,8 +261,12 @@ impl<T: Item> Cursor<T> {
         if shared.closed {
             return Poll::Ready(Read::Closed);
         }
-        if !shared.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            shared.wakers.push(cx.waker().clone());
+        match self.waiting {
+            Some((round, index)) if round == shared.round => shared.wakers[index].clone_from(cx.waker()),
+            _ => {
+                self.waiting = Some((shared.round, shared.wakers.len()));
+                shared.wakers.push(cx.waker().clone());
+            }
         }
         Poll::Pending
     }
@@ -280,8 +305,8 @@ mod tests {
         fn size(&self) -> usize {
             self.size
         }
-        fn time(&self) -> Timestamp {
-            Timestamp::from_scale(self.number, 25)
+        fn arrival(&self) -> Duration {
+            Duration::from_millis(40 * u64::try_from(self.number).unwrap_or(0))
         }
         fn is_start(&self) -> bool {
             self.start
@@ -331,7 +356,7 @@ mod tests {
 
     #[test]
     fn the_newest_gop_outlives_the_lag_but_not_the_hard_limits() {
-        let (lag, gop) = (TimeDelta::from_secs(1), TimeDelta::from_secs(4));
+        let (lag, gop) = (Duration::from_secs(1), Duration::from_secs(4));
         let limits = Limits { bytes: 1 << 20, lag, gop, keep_unread: false };
         let ring = Ring::new(limits);
         ring.extend((0..100).map(|n| unit(n, 1000)));
@@ -350,6 +375,18 @@ mod tests {
         ring.extend((2000..2010).map(|n| unit(n, 25)));
         assert!(ring.bytes() < 20_000, "what was read is dropped by age: {}", ring.bytes());
         drop(cursor);
+    }
+
+    #[test]
+    fn a_reader_that_asks_again_and_again_waits_once() {
+        let ring = Ring::new(Limits::default());
+        let mut cursors: Vec<_> = (0..3).map(|_| ring.subscribe().expect("an open ring")).collect();
+        for _ in 0..10 {
+            assert!(cursors.iter_mut().all(|cursor| read(cursor).0.is_pending()));
+        }
+        assert_eq!(lock(&ring.shared).wakers.len(), 3);
+        ring.push(unit(0, 1));
+        assert!(lock(&ring.shared).wakers.is_empty());
     }
 
     #[test]

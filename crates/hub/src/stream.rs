@@ -231,7 +231,7 @@ impl Writer {
         let context = Arc::clone(self.context.as_ref()?);
         let start = self.is_start(&context, &frame);
         self.count(now, &frame, start);
-        Some(Entry { context, frame, start })
+        Some(Entry { context, frame, arrival: now.mono, start })
     }
 
     fn update_context(&mut self, epoch: Option<Epoch>, anchor: Option<Anchor>, tracks: Option<Arc<[Track]>>) {

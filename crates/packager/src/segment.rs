@@ -22,7 +22,8 @@ pub struct Body {
     pub delay: TimeDelta,
     /// All of it.
     pub bytes: Bytes,
-    /// Decoding may start with it.
+    /// Every picture in it can be decoded without the segment before. False also where pictures follow the key
+    /// frame that are shown before it: those of an open GOP lean on the GOP before.
     pub independent: bool,
     /// It does not go on from the segment before it.
     pub discontinuity: bool,
@@ -66,6 +67,8 @@ struct Open {
     epoch: u64,
     tracks: Arc<[Track]>,
     pictures: u32,
+    /// A picture is shown before the one that the segment starts with.
+    leading: bool,
     bytes: BytesMut,
 }
 
@@ -87,12 +90,14 @@ impl Builder {
                 epoch: chunk.context.epoch.id,
                 tracks: Arc::clone(&chunk.tracks),
                 pictures: 0,
+                leading: false,
                 bytes: BytesMut::with_capacity(capacity),
             });
         }
         if let Some(open) = &mut self.open {
             open.bytes.extend_from_slice(&chunk.bytes);
             open.pictures += u32::from(chunk.picture);
+            open.leading |= chunk.picture && chunk.pts < open.cut.start + open.cut.delay;
         }
         closed
     }
@@ -111,7 +116,7 @@ impl Open {
             duration: end - self.cut.start,
             delay: self.cut.delay,
             bytes,
-            independent: self.cut.independent,
+            independent: self.cut.independent && !self.leading,
             discontinuity: self.cut.discontinuity,
             tracks: self.tracks,
             pictures: self.pictures,

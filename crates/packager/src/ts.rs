@@ -32,6 +32,10 @@ pub struct Chunk {
     pub bytes: Bytes,
     /// Decode time of the frame.
     pub dts: Timestamp,
+    /// Presentation time of the frame.
+    pub pts: Timestamp,
+    /// When the frame came in, on the monotonic clock of the process.
+    pub arrival: Duration,
     /// A viewer may start here: PAT, PMT and a key frame, or sound where there is no video.
     pub start: bool,
     /// To be sent before `bytes` to a viewer that skipped to this chunk; empty unless `start`.
@@ -53,8 +57,8 @@ impl hub::Item for Chunk {
         self.bytes.len() + self.splice.len()
     }
 
-    fn time(&self) -> Timestamp {
-        self.dts
+    fn arrival(&self) -> Duration {
+        self.arrival
     }
 
     fn is_start(&self) -> bool {
@@ -83,6 +87,8 @@ pub struct Carrier {
     last_start: Option<Timestamp>,
     /// Decode time of the newest chunk.
     last: Option<Timestamp>,
+    /// When the frame of the newest chunk came in.
+    arrival: Duration,
 }
 
 impl Carrier {
@@ -98,6 +104,7 @@ impl Carrier {
             skipped: false,
             last_start: None,
             last: None,
+            arrival: Duration::ZERO,
         }
     }
 
@@ -131,6 +138,8 @@ impl Carrier {
         Some(Chunk {
             bytes: Bytes::new(),
             dts: last,
+            pts: last,
+            arrival: self.arrival,
             start: false,
             splice: Bytes::new(),
             cut: None,
@@ -203,9 +212,12 @@ impl Carrier {
         }
         mux.frame(frame, &mut bytes);
         self.last = Some(frame.dts);
+        self.arrival = entry.arrival;
         Chunk {
             bytes: bytes.freeze(),
             dts: frame.dts,
+            pts: frame.pts,
+            arrival: entry.arrival,
             start,
             splice: splice.freeze(),
             cut,

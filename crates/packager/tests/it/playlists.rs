@@ -1,9 +1,10 @@
 //! Whole playlists, compared with files.
 
+use media::TimeDelta;
 use rillcast_packager::hls::{Multivariant, Settings, Variant, render_multivariant};
 use testkit::golden;
 
-use crate::source::{Run, at, context, settings, sound, stream, video};
+use crate::source::{Run, at, context, entry, picture, settings, sound, stream, video};
 
 /// Bit rates depend on the multiplexer, which has tests of its own.
 fn without_rates(playlist: &str) -> String {
@@ -136,10 +137,32 @@ fn a_segment_that_left_the_playlist_stays_for_a_window() {
 fn real_pictures_and_sound() {
     let clip = testkit::clip().starting_at(at(0)).looped(3);
     let context = context(0, clip.tracks.clone(), true);
-    let entries =
-        clip.frames.into_iter().map(|frame| hub::Entry { context: context.clone(), start: frame.key, frame });
+    let entries = clip.frames.into_iter().map(|frame| {
+        let start = frame.key;
+        entry(&context, frame, start)
+    });
     let mut run = Run::new();
     run.push(&entries.collect::<Vec<_>>());
     golden("testdata/clip.m3u8", &run.media_playlist());
     golden("testdata/clip-multivariant.m3u8", &without_rates(&run.multivariant()));
+}
+
+/// Pictures of an open GOP: behind each key frame in the stream come two that are shown before it.
+#[test]
+fn segments_whose_first_pictures_lean_on_the_gop_before_are_not_independent() {
+    let context = context(0, vec![video()], true);
+    let entries = (0..400).map(|number| {
+        let mut picture = picture(&context, number * 40, number % 50 == 0);
+        if number % 50 == 0 {
+            picture.frame.pts += TimeDelta::from_millis(80);
+        }
+        if matches!(number % 50, 1 | 2) && number > 50 {
+            picture.frame.pts = picture.frame.dts;
+        }
+        picture
+    });
+    let mut run = Run::new();
+    run.push(&entries.collect::<Vec<_>>());
+    assert!(!run.media_playlist().contains("#EXT-X-INDEPENDENT-SEGMENTS"));
+    assert!(!run.multivariant().contains("#EXT-X-INDEPENDENT-SEGMENTS"));
 }

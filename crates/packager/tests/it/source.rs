@@ -62,7 +62,7 @@ pub(crate) fn picture(context: &Arc<Context>, ms: i64, key: bool) -> Entry {
         key,
         data: Bytes::copy_from_slice(unit),
     };
-    Entry { context: Arc::clone(context), frame, start: key }
+    entry(context, frame, key)
 }
 
 pub(crate) fn sample(context: &Arc<Context>, ms: i64) -> Entry {
@@ -74,7 +74,13 @@ pub(crate) fn sample(context: &Arc<Context>, ms: i64) -> Entry {
         key: true,
         data: Bytes::from_static(&[0x21; 32]),
     };
-    Entry { context: Arc::clone(context), frame, start: false }
+    entry(context, frame, false)
+}
+
+/// A frame that came in when it was due.
+pub(crate) fn entry(context: &Arc<Context>, frame: Frame, start: bool) -> Entry {
+    let arrival = (frame.dts - Timestamp::ZERO).to_duration();
+    Entry { context: Arc::clone(context), frame, arrival, start }
 }
 
 /// 25 pictures a second from `from` to `until` ms, a key frame each `gop` ms, sound of 50 frames a second.
