@@ -56,7 +56,9 @@ struct Shared<T> {
     readers: BTreeMap<u64, u64>,
     next_reader: u64,
     /// Cursors that wait for the next item. Each is woken once and registers again.
-    wakers: Vec<Waker>,
+    wakers: Vec<Option<Waker>>,
+    /// Places in `wakers` that a cursor has left.
+    vacant: Vec<usize>,
     /// How often the waiting cursors were woken: a cursor's place among them holds until then.
     round: u64,
 }
@@ -69,9 +71,25 @@ impl<T> Shared<T> {
 
 impl<T> Shared<T> {
     /// Those to be woken, once the lock is released.
-    fn take_wakers(&mut self) -> Vec<Waker> {
+    fn take_wakers(&mut self) -> Vec<Option<Waker>> {
         self.round += 1;
+        self.vacant.clear();
         std::mem::take(&mut self.wakers)
+    }
+
+    /// Keeps a waker until the next round; its place.
+    fn keep_waker(&mut self, waker: &Waker) -> usize {
+        let waker = Some(waker.clone());
+        match self.vacant.pop() {
+            Some(index) => {
+                self.wakers[index] = waker;
+                index
+            }
+            None => {
+                self.wakers.push(waker);
+                self.wakers.len() - 1
+            }
+        }
     }
 }
 
@@ -151,6 +169,7 @@ impl<T: Item> Ring<T> {
             readers: BTreeMap::new(),
             next_reader: 0,
             wakers: Vec::new(),
+            vacant: Vec::new(),
             round: 0,
         };
         Self { shared: Arc::new(Mutex::new(shared)) }
@@ -177,7 +196,7 @@ impl<T: Item> Ring<T> {
         }
         let wakers = shared.take_wakers();
         drop(shared);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// Ends the ring: readers get what is left and then [`Read::Closed`].
@@ -186,7 +205,7 @@ impl<T: Item> Ring<T> {
         shared.closed = true;
         let wakers = shared.take_wakers();
         drop(shared);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// A reader that begins at the newest start, or at the next one if there is none. None: the ring is closed.
@@ -211,11 +230,6 @@ impl<T: Item> Ring<T> {
             skips: 0,
             waiting: None,
         })
-    }
-
-    /// Whether a reader that joins now has something to read at once.
-    pub fn has_start(&self) -> bool {
-        !lock(&self.shared).starts.is_empty()
     }
 
     /// Bytes held now.
@@ -262,11 +276,8 @@ impl<T: Item> Cursor<T> {
             return Poll::Ready(Read::Closed);
         }
         match self.waiting {
-            Some((round, index)) if round == shared.round => shared.wakers[index].clone_from(cx.waker()),
-            _ => {
-                self.waiting = Some((shared.round, shared.wakers.len()));
-                shared.wakers.push(cx.waker().clone());
-            }
+            Some((round, index)) if round == shared.round => shared.wakers[index] = Some(cx.waker().clone()),
+            _ => self.waiting = Some((shared.round, shared.keep_waker(cx.waker()))),
         }
         Poll::Pending
     }
@@ -284,7 +295,12 @@ impl<T: Item> Cursor<T> {
 
 impl<T> Drop for Cursor<T> {
     fn drop(&mut self) {
-        lock(&self.shared).readers.remove(&self.number);
+        let mut shared = lock(&self.shared);
+        shared.readers.remove(&self.number);
+        if let Some((_, index)) = self.waiting.filter(|&(round, _)| round == shared.round) {
+            shared.wakers[index] = None;
+            shared.vacant.push(index);
+        }
     }
 }
 
@@ -362,7 +378,11 @@ mod tests {
         ring.extend((0..100).map(|n| unit(n, 1000)));
         assert_eq!(read(&mut ring.subscribe().expect("an open ring")).1.len(), 100, "3.96 s of one GOP");
         ring.extend((100..110).map(|n| unit(n, 1000)));
-        assert!(!ring.has_start(), "the GOP is longer than its limit");
+        assert_eq!(
+            read(&mut ring.subscribe().expect("an open ring")).0,
+            Poll::Pending,
+            "the GOP is longer than its limit"
+        );
     }
 
     #[test]
@@ -385,6 +405,12 @@ mod tests {
             assert!(cursors.iter_mut().all(|cursor| read(cursor).0.is_pending()));
         }
         assert_eq!(lock(&ring.shared).wakers.len(), 3);
+        for _ in 0..10 {
+            cursors.pop();
+            cursors.push(ring.subscribe().expect("an open ring"));
+            assert!(cursors.iter_mut().all(|cursor| read(cursor).0.is_pending()));
+        }
+        assert_eq!(lock(&ring.shared).wakers.len(), 3, "who left gave its place away");
         ring.push(unit(0, 1));
         assert!(lock(&ring.shared).wakers.is_empty());
     }

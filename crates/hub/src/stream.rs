@@ -123,11 +123,6 @@ impl Stream {
         self.ring.subscribe()
     }
 
-    /// Whether a reader that joins now has something to read at once.
-    pub fn has_media(&self) -> bool {
-        self.ring.has_start()
-    }
-
     /// Ends the stream: readers get what is left and then the end.
     pub fn close(&self) {
         self.ring.close();

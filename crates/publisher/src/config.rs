@@ -91,6 +91,8 @@ pub struct Settings {
     pub join_timeout: Duration,
     /// A publisher that sends no media for this long is dropped, 5 s by default.
     pub publish_timeout: Duration,
+    /// An HLS viewer that asks for nothing for this long has left, 30 s by default.
+    pub viewer_idle: Duration,
 }
 
 /// One source of a stream.
@@ -187,6 +189,7 @@ impl Default for Settings {
             open_publish: false,
             join_timeout: Duration::from_secs(5),
             publish_timeout: Duration::from_secs(5),
+            viewer_idle: Duration::from_secs(30),
         }
     }
 }

@@ -12,6 +12,9 @@ pub enum Error {
     /// `start` of a stream that runs; nothing was changed.
     #[error("stream {0} is running already")]
     Running(Code),
+    /// `start` of a stream whose `stop` has not ended yet.
+    #[error("stream {0} is being stopped")]
+    Stopping(Code),
     /// A call for a stream that does not run.
     #[error("stream {0} is not running")]
     NotRunning(Code),

@@ -12,6 +12,7 @@ mod error;
 mod ingest;
 pub mod listener;
 mod output;
+mod refusals;
 mod service;
 pub mod session;
 mod status;

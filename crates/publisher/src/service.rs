@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use media::timeline::SourceClock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,7 +14,8 @@ use crate::code::{Address, Code};
 use crate::config::{Listeners, Settings, Source, Stream};
 use crate::error::Error;
 use crate::ingest::file;
-use crate::output::{hls, ts};
+use crate::output::{disk, hls, ts};
+use crate::refusals::Refusals;
 use crate::session::{Ended, Open, Opening, Role, Sessions};
 use crate::status::StreamStatus;
 use crate::stream::{Refused, Running};
@@ -31,12 +33,31 @@ pub struct Service {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) refusals: Refusals,
     listeners: Mutex<Listeners>,
-    streams: Mutex<BTreeMap<Code, Arc<Running>>>,
+    streams: Mutex<BTreeMap<Code, Slot>>,
+    /// Segment directories that are ours alone as long as these are held.
+    _claims: Vec<disk::Claim>,
     /// Ends everything.
     cancel: CancellationToken,
     /// Connections and workers that belong to no stream.
     pub(crate) tasks: TaskTracker,
+}
+
+/// What a code stands for.
+enum Slot {
+    Running(Arc<Running>),
+    /// Its workers are being waited for, its folder is being removed.
+    Stopping,
+}
+
+impl Slot {
+    fn running(&self) -> Option<&Arc<Running>> {
+        match self {
+            Self::Running(running) => Some(running),
+            Self::Stopping => None,
+        }
+    }
 }
 
 /// A publisher that was let in: the right to feed a stream, and its session.
@@ -67,6 +88,16 @@ pub(crate) enum Denied {
     Start(Error),
 }
 
+impl Denied {
+    /// The `code` of the status that tells an RTMP publisher of it.
+    pub(crate) fn status(&self) -> &'static str {
+        match self {
+            Self::Refused(_, Refused::Key) => rtmp::server::code::PUBLISH_DENIED,
+            _ => rtmp::server::code::PUBLISH_BAD_NAME,
+        }
+    }
+}
+
 impl Service {
     /// A service without streams. Nothing listens until a `bind_…` is called.
     ///
@@ -74,8 +105,11 @@ impl Service {
     /// [`Error::Directory`] when a segment directory is neither empty nor ours, or cannot be used. What an
     /// earlier run left in it is removed.
     pub fn new(settings: Settings) -> Result<Arc<Self>, Error> {
-        hls::claim_directory("publisher.hls.dir", settings.hls.dir.as_deref())?;
-        Ok(Arc::new(Self::with(settings)))
+        let dirs = [("publisher.hls.dir", &settings.hls.dir)];
+        let claims =
+            dirs.into_iter().filter_map(|(setting, dir)| Some(disk::claim(setting, dir.as_deref()?)));
+        let claims = claims.collect::<Result<_, _>>()?;
+        Ok(Arc::new(Self::with(settings, claims)))
     }
 
     /// A service for tests, without the rest of the server: default settings, system-chosen ports on loopback,
@@ -87,15 +121,17 @@ impl Service {
             listener.listen_host = Some(std::net::Ipv4Addr::LOCALHOST.into());
             listener.port = 0;
         }
-        Arc::new(Self::with(settings))
+        Arc::new(Self::with(settings, Vec::new()))
     }
 
-    fn with(settings: Settings) -> Self {
+    fn with(settings: Settings, claims: Vec<disk::Claim>) -> Self {
         Self {
             clock: Clock::start(),
             sessions: Arc::default(),
+            refusals: Refusals::default(),
             listeners: Mutex::new(settings.listeners.clone()),
             streams: Mutex::default(),
+            _claims: claims,
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             settings,
@@ -110,11 +146,13 @@ impl Service {
     pub async fn start(self: &Arc<Self>, stream: Stream) -> Result<(), Error> {
         let running = {
             let mut streams = self.streams();
-            if streams.contains_key(&stream.code) {
-                return Err(Error::Running(stream.code));
+            match streams.get(&stream.code) {
+                Some(Slot::Running(_)) => return Err(Error::Running(stream.code)),
+                Some(Slot::Stopping) => return Err(Error::Stopping(stream.code)),
+                None => {}
             }
             let running = Arc::new(self.build(stream)?);
-            streams.insert(running.config.code.clone(), Arc::clone(&running));
+            streams.insert(running.config.code.clone(), Slot::Running(Arc::clone(&running)));
             running
         };
         for input in &running.config.inputs {
@@ -133,7 +171,7 @@ impl Service {
         let hub = hub::Stream::new(hub::Limits { keep_unread: true, ..hub::Limits::default() });
         let cancel = self.cancel.child_token();
         let hls = match config.protocols.hls {
-            true => Some(hls::Output::start(&config.code, &self.settings.hls)?),
+            true => Some(hls::Output::start(&config.code, &self.settings.hls, self.settings.viewer_idle)?),
             false => None,
         };
         let ts = ts::Output::new(Arc::clone(&hub), config.code.clone(), hls.clone(), cancel.clone());
@@ -149,7 +187,13 @@ impl Service {
     }
 
     async fn stop_because(&self, code: &Code, why: &Ended) -> Result<(), Error> {
-        let running = self.streams().remove(code).ok_or_else(|| Error::NotRunning(code.clone()))?;
+        let running = {
+            let mut streams = self.streams();
+            let running = streams.get(code).and_then(Slot::running).cloned();
+            let running = running.ok_or_else(|| Error::NotRunning(code.clone()))?;
+            streams.insert(code.clone(), Slot::Stopping);
+            running
+        };
         self.sessions.cancel_stream(code, why);
         running.cancel.cancel();
         running.hub.close();
@@ -159,6 +203,7 @@ impl Service {
         if let Some(hls) = &running.hls {
             hls.stop(*why == Ended::StreamStopped).await;
         }
+        self.streams().remove(code);
         tracing::info!(stream = %code, reason = %why, "stream stopped");
         Ok(())
     }
@@ -166,10 +211,10 @@ impl Service {
     /// Stops everything: listeners, sessions, streams. Segments that were written to disk stay for the players
     /// that are still there; the next start removes them.
     pub async fn shutdown(&self) {
-        self.cancel.cancel();
         for session in self.sessions.list() {
             session.cancel(Ended::Shutdown);
         }
+        self.cancel.cancel();
         let codes: Vec<Code> = self.streams().keys().cloned().collect();
         for code in codes {
             // Stopped by somebody else meanwhile: then there is nothing left to do.
@@ -198,7 +243,7 @@ impl Service {
     pub fn statuses(&self) -> Vec<StreamStatus> {
         let now = self.clock.elapsed();
         let sessions = self.sessions.list();
-        let streams: Vec<Arc<Running>> = self.streams().values().cloned().collect();
+        let streams: Vec<Arc<Running>> = self.streams().values().filter_map(Slot::running).cloned().collect();
         let viewers = |code: &Code| {
             sessions.iter().filter(|session| session.role == Role::Viewer && session.stream == *code).count()
         };
@@ -208,7 +253,7 @@ impl Service {
     /// The running stream that an address means; a rendition must exist.
     pub(crate) fn running(&self, address: &Address) -> Option<Arc<Running>> {
         let known = address.rendition.as_deref().is_none_or(|rendition| rendition == ONLY_RENDITION);
-        if known { self.streams().get(&address.code).cloned() } else { None }
+        if known { self.streams().get(&address.code).and_then(Slot::running).cloned() } else { None }
     }
 
     /// Lets a publisher in, or says why not. `key` is what it gave as `?key=`.
@@ -217,10 +262,13 @@ impl Service {
         address: &Address,
         key: Option<&str>,
         opening: impl FnOnce(Code) -> Opening,
-        clock: media::timeline::SourceClock,
+        clock: SourceClock,
     ) -> Result<Publication, Denied> {
         let code = address.code.clone();
         let opening = opening(code.clone());
+        if let Some(rendition) = address.rendition.as_deref().filter(|name| *name != ONLY_RENDITION) {
+            return Err(Denied::Rendition(code, rendition.to_owned()));
+        }
         if self.streams().get(&code).is_none() && self.may_create(opening.peer) {
             match self.start(Stream::new(code.clone())).await {
                 // Somebody else was quicker: then the stream is there as well.
@@ -228,26 +276,25 @@ impl Service {
                 Err(error) => return Err(Denied::Start(error)),
             }
         }
-        let running = self.streams().get(&code).cloned().ok_or_else(|| Denied::Unknown(code.clone()))?;
-        if let Some(rendition) = address.rendition.as_deref().filter(|name| *name != ONLY_RENDITION) {
-            return Err(Denied::Rendition(code, rendition.to_owned()));
-        }
+        let running = self.streams().get(&code).and_then(Slot::running).cloned();
+        let running = running.ok_or_else(|| Denied::Unknown(code.clone()))?;
         if !running.config.inputs.iter().any(|input| input.source == Source::Publish) {
             return Err(Denied::NotPublished(code));
         }
-        running.admit(key, self.clock.elapsed()).map_err(|refused| Denied::Refused(code, refused))?;
-        Ok(self.publication(running, opening, clock))
+        let open = || self.sessions.open(opening, &running.cancel);
+        let claimed = running.claim(key, self.clock.elapsed(), open);
+        let session = claimed.map_err(|refused| Denied::Refused(code, refused))?;
+        Ok(Self::publication(running, session, clock))
     }
 
-    /// Opens the session and the feed of a source that was let in.
-    pub(crate) fn publication(
-        &self,
-        running: Arc<Running>,
-        opening: Opening,
-        clock: media::timeline::SourceClock,
-    ) -> Publication {
-        let session = self.sessions.open(opening, &running.cancel);
-        running.set_source(session.session());
+    /// Lets a source of our own feed a stream.
+    pub(crate) fn seize(&self, running: &Arc<Running>, opening: Opening, clock: SourceClock) -> Publication {
+        let open = || self.sessions.open(opening, &running.cancel);
+        let session = running.seize(self.clock.elapsed(), open);
+        Self::publication(Arc::clone(running), session, clock)
+    }
+
+    fn publication(running: Arc<Running>, session: Open, clock: SourceClock) -> Publication {
         let feed = Arc::new(running.hub.open(clock));
         Publication { running, feed, session }
     }
@@ -281,7 +328,7 @@ impl Service {
         self.cancel.clone()
     }
 
-    fn streams(&self) -> MutexGuard<'_, BTreeMap<Code, Arc<Running>>> {
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<Code, Slot>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -121,6 +121,8 @@ pub struct Session {
     pub since: SystemTime,
     opened: Instant,
     bytes: AtomicU64,
+    /// Monotonic milliseconds of the last media, or of the opening.
+    media_ms: AtomicU64,
     skips: AtomicU64,
     cancel: CancellationToken,
     /// Why it was cancelled, set before the token is.
@@ -136,6 +138,16 @@ impl Session {
     /// Bytes of media so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Media came from it at the monotonic time `now`.
+    pub(crate) fn note_media(&self, now: Duration) {
+        self.media_ms.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Monotonic time of its last media.
+    pub(crate) fn last_media(&self) -> Duration {
+        Duration::from_millis(self.media_ms.load(Ordering::Relaxed))
     }
 
     /// Counts a skip to a later key frame, for a viewer that was too slow.
@@ -159,7 +171,8 @@ impl Session {
         self.cancel.clone()
     }
 
-    fn why(&self) -> Option<Ended> {
+    /// Why it was cancelled, if it was.
+    pub(crate) fn why(&self) -> Option<Ended> {
         self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -236,6 +249,7 @@ impl Sessions {
             since: SystemTime::now(),
             opened: Instant::now(),
             bytes: AtomicU64::new(0),
+            media_ms: AtomicU64::new(0),
             skips: AtomicU64::new(0),
             cancel: parent.child_token(),
             why: Mutex::new(None),

@@ -1,5 +1,6 @@
 //! A running stream: its hub, its outputs, and the source that feeds it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config;
 use crate::output::{hls, ts};
-use crate::session::{Ended, Session};
+use crate::session::{Ended, Open, Session};
 use crate::status::{SourceStatus, StreamStatus};
 
 /// A publisher that sent nothing for this long can be replaced by one that has no key to show.
@@ -26,6 +27,8 @@ pub(crate) struct Running {
     pub(crate) hls: Option<Arc<hls::Output>>,
     source: Mutex<Option<Arc<Session>>>,
     last_error: Mutex<Option<(SystemTime, String)>>,
+    /// What of the source cannot be taken at all.
+    unsupported: Mutex<BTreeSet<String>>,
     since: SystemTime,
 }
 
@@ -55,32 +58,48 @@ impl Running {
             hls,
             source: Mutex::new(None),
             last_error: Mutex::new(None),
+            unsupported: Mutex::default(),
             since: SystemTime::now(),
         }
     }
 
-    /// Whether a publisher with this key may feed the stream now. One that is replaced is ended.
-    pub(crate) fn admit(&self, key: Option<&str>, now: Duration) -> Result<(), Refused> {
+    /// Whether a publisher with this key may feed the stream now.
+    fn admit(&self, current: Option<&Session>, key: Option<&str>, now: Duration) -> Result<(), Refused> {
         let keyed = match &self.config.stream_key {
             None => false,
             Some(expected) if matches(expected.reveal(), key.unwrap_or_default()) => true,
             Some(_) => return Err(Refused::Key),
         };
-        let source = lock(&self.source);
-        let Some(current) = source.as_ref() else { return Ok(()) };
-        let last = self.hub.status(now).last_arrival;
-        let sending = last.is_some_and(|last| now.saturating_sub(last) < SENDING);
-        let takes_over = keyed && self.config.takeover;
-        if sending && !takes_over {
-            return Err(Refused::Busy);
-        }
-        current.cancel(Ended::TakenOver);
-        Ok(())
+        let sending = current.is_some_and(|current| now.saturating_sub(current.last_media()) < SENDING);
+        if sending && !(keyed && self.config.takeover) { Err(Refused::Busy) } else { Ok(()) }
     }
 
-    /// The session that feeds the stream from now on.
-    pub(crate) fn set_source(&self, session: &Arc<Session>) {
-        *lock(&self.source) = Some(Arc::clone(session));
+    /// Lets a publisher with this key feed the stream from now on. One that it replaces is ended.
+    pub(crate) fn claim(
+        &self,
+        key: Option<&str>,
+        now: Duration,
+        open: impl FnOnce() -> Open,
+    ) -> Result<Open, Refused> {
+        let mut source = lock(&self.source);
+        self.admit(source.as_deref(), key, now)?;
+        Ok(self.replace(&mut source, now, open))
+    }
+
+    /// Lets a source of our own feed the stream from now on.
+    pub(crate) fn seize(&self, now: Duration, open: impl FnOnce() -> Open) -> Open {
+        self.replace(&mut lock(&self.source), now, open)
+    }
+
+    fn replace(&self, source: &mut Option<Arc<Session>>, now: Duration, open: impl FnOnce() -> Open) -> Open {
+        if let Some(current) = source.as_ref() {
+            current.cancel(Ended::TakenOver);
+        }
+        let session = open();
+        session.note_media(now);
+        *source = Some(Arc::clone(session.session()));
+        lock(&self.unsupported).clear();
+        session
     }
 
     /// The session feeds the stream no more, unless another one does already.
@@ -94,6 +113,13 @@ impl Running {
     /// Whether nobody feeds the stream.
     pub(crate) fn is_unfed(&self) -> bool {
         lock(&self.source).is_none()
+    }
+
+    /// Remembers that a track of the source is left out, and logs it.
+    pub(crate) fn set_unsupported(&self, what: &str) {
+        let warning = format!("{what} is not supported: that track is left out");
+        tracing::warn!(stream = %self.config.code, "{warning}");
+        lock(&self.unsupported).insert(warning);
     }
 
     /// Remembers what went wrong at the input.
@@ -111,7 +137,7 @@ impl Running {
             source: lock(&self.source).as_deref().map(source_status),
             silent_for: media.last_arrival.map(|last| now.saturating_sub(last)),
             media,
-            warnings: self.ts.warnings(),
+            warnings: self.ts.warnings().into_iter().chain(lock(&self.unsupported).iter().cloned()).collect(),
             last_error: lock(&self.last_error).clone(),
             viewers,
         }

@@ -22,6 +22,8 @@ use crate::stream::Running;
 
 /// Wait before a file that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// A step of the stamps beyond this is a hole in the file and not time to be waited.
+const MAX_STEP: Duration = Duration::from_secs(10);
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
 /// Milliseconds that never wrap: rounds of a loop are added up.
@@ -86,7 +88,7 @@ pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: So
             peer: None,
             agent: Some(source.name()),
         };
-        let publication = service.publication(Arc::clone(&running), opening, CLOCK);
+        let publication = service.seize(&running, opening, CLOCK);
         let cancelled = publication.session.cancelled();
         let played = tokio::select! {
             () = cancelled.cancelled() => return,
@@ -208,9 +210,7 @@ impl<'a> Player<'a> {
                     self.round.note(track, dts_ms);
                     self.frame(track, dts_ms, cts_ms, key, data).await;
                 }
-                Media::Unsupported { what } => {
-                    self.publication.running.set_error(format!("{what} is not supported"))
-                }
+                Media::Unsupported { what } => self.publication.running.set_unsupported(&what),
                 _ => {}
             }
         }
@@ -220,7 +220,12 @@ impl<'a> Player<'a> {
         let dts = u64::from(dts_ms) + self.offset_ms;
         let now = self.service.clock.elapsed();
         let pace = *self.pace.get_or_insert(Pace { started: now, first_ms: dts });
-        let due = pace.started + Duration::from_millis(dts.saturating_sub(pace.first_ms));
+        let mut due = pace.started + Duration::from_millis(dts.saturating_sub(pace.first_ms));
+        if due > now + MAX_STEP {
+            // A hole in the file's stamps: what comes behind it is not waited for.
+            self.pace = Some(Pace { started: now, first_ms: dts });
+            due = now;
+        }
         tokio::time::sleep(due.saturating_sub(now)).await;
         self.intake.unit(self.service.clock.now(), Unit { track, dts, cts: cts_ms.into(), key, data });
     }

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::intake::{Intake, Unit};
-use crate::code::Address;
+use crate::code::{Address, CodeError};
 use crate::error::Error;
 use crate::listener;
 use crate::service::{Publication, Service};
@@ -23,6 +23,10 @@ use crate::session::{Ended, Opening, Protocol, Role};
 const READ_BYTES: usize = 64 << 10;
 /// How long our answers may take to leave: a peer that does not read is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for the last words to a publisher that is sent away.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// Publish requests refused on one connection before it is closed: nobody tries keys for long.
+const MAX_REFUSALS: u32 = 3;
 /// Longer than anything waits here.
 const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -82,8 +86,6 @@ struct Publishing {
     publication: Publication,
     intake: Intake,
     demux: flv::Demux,
-    /// When it began, or media came last.
-    last_media: Duration,
 }
 
 /// Why a connection ends.
@@ -107,16 +109,19 @@ struct Connection {
     session: Session,
     agent: Option<String>,
     publishing: Option<Publishing>,
+    refused: u32,
 }
 
 impl Connection {
     fn new(service: Arc<Service>, stream: TcpStream, peer: SocketAddr) -> Self {
         let session = Session::new(rtmp::Limits::default(), service.clock.elapsed(), random());
-        Self { service, stream, peer, session, agent: None, publishing: None }
+        Self { service, stream, peer, session, agent: None, publishing: None, refused: 0 }
     }
 
     async fn run(mut self) {
-        let Left::Because(why) = self.serve().await else {
+        let left = self.serve().await;
+        self.say_goodbye().await;
+        let Left::Because(why) = left else {
             self.unpublish(None);
             return;
         };
@@ -124,6 +129,15 @@ impl Connection {
             tracing::debug!(peer = %self.peer, protocol = "rtmp", reason = %why, "connection closed");
         }
         self.unpublish(Some(why));
+    }
+
+    /// Tells a publisher whose session was ended why its connection closes, if it still reads.
+    async fn say_goodbye(&mut self) {
+        let session = self.publishing.as_ref().map(|publishing| publishing.publication.session.session());
+        let Some(why) = session.and_then(|session| session.why()) else { return };
+        self.session.close(&why.to_string());
+        // It may be gone already, and what it had to say does not matter any more.
+        let _ = tokio::time::timeout(GOODBYE, self.drain()).await;
     }
 
     async fn serve(&mut self) -> Left {
@@ -162,7 +176,7 @@ impl Connection {
         let now = self.service.clock.elapsed();
         if let Some(publishing) = &mut self.publishing {
             publishing.publication.session.add_bytes(input.len() as u64);
-            let silence = now.saturating_sub(publishing.last_media);
+            let silence = now.saturating_sub(publishing.publication.session.last_media());
             if silence >= self.service.settings.publish_timeout && input.is_empty() {
                 return Err(Left::Because(Ended::NoMedia(silence)));
             }
@@ -174,10 +188,9 @@ impl Connection {
 
     /// Time until the session or the lack of media wants attention.
     fn until(&self, deadline: Option<Duration>) -> Duration {
-        let media = self
-            .publishing
-            .as_ref()
-            .map(|publishing| publishing.last_media.saturating_add(self.service.settings.publish_timeout));
+        let media = self.publishing.as_ref().map(|publishing| {
+            publishing.publication.session.last_media() + self.service.settings.publish_timeout
+        });
         let next = deadline.into_iter().chain(media).min().unwrap_or(FOREVER);
         next.saturating_sub(self.service.clock.elapsed()).min(FOREVER)
     }
@@ -218,7 +231,7 @@ impl Connection {
     async fn publish(&mut self, request: &Request) -> Result<(), Left> {
         let wanted = request.address();
         let admitted = match Address::from_app_path(&wanted.path) {
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err((code::PUBLISH_BAD_NAME, without_key(&wanted.path, &error))),
             Ok(address) => {
                 let (peer, agent) = (self.peer, self.agent.clone());
                 let opening = move |stream| Opening {
@@ -230,7 +243,7 @@ impl Connection {
                 };
                 let admitted =
                     self.service.publish(&address, wanted.get("key"), opening, SourceClock::RTMP).await;
-                admitted.map_err(|denied| denied.to_string())
+                admitted.map_err(|denied| (denied.status(), denied.to_string()))
             }
         };
         let now = self.service.clock.elapsed();
@@ -238,12 +251,15 @@ impl Connection {
             Ok(publication) => {
                 self.session.accept_publish(now)?;
                 let intake = Intake::new(&publication);
-                self.publishing =
-                    Some(Publishing { publication, intake, demux: flv::Demux::new(), last_media: now });
+                self.publishing = Some(Publishing { publication, intake, demux: flv::Demux::new() });
             }
-            Err(why) => {
-                tracing::warn!(peer = %self.peer, protocol = "rtmp", "publisher refused: {why}");
-                self.session.reject_publish(now, code::PUBLISH_BAD_NAME, &why)?;
+            Err((status, why)) => {
+                self.service.refusals.note(now, self.peer, &why);
+                self.session.reject_publish(now, status, &why)?;
+                self.refused += 1;
+                if self.refused == MAX_REFUSALS {
+                    return Err(Left::Because(Ended::Protocol(format!("refused {MAX_REFUSALS} times"))));
+                }
             }
         }
         Ok(())
@@ -260,17 +276,13 @@ impl Connection {
                 Media::Track { id, codec } => publishing.intake.track(id, codec),
                 Media::Frame { track, dts_ms, cts_ms, key, data, .. } => {
                     let now = self.service.clock.now();
-                    publishing.last_media = now.mono;
+                    publishing.publication.session.note_media(now.mono);
                     let unit = Unit { track, dts: dts_ms.into(), cts: cts_ms.into(), key, data };
                     if !publishing.intake.unit(now, unit) {
                         return Err(Left::Because(Ended::TakenOver));
                     }
                 }
-                Media::Unsupported { what } => {
-                    let session = publishing.publication.session.id;
-                    tracing::warn!(session, "{what} is not supported: that track is left out");
-                    publishing.publication.running.set_error(format!("{what} is not supported"));
-                }
+                Media::Unsupported { what } => publishing.publication.running.set_unsupported(&what),
                 _ => {}
             }
         }
@@ -289,9 +301,35 @@ impl Connection {
     }
 }
 
+/// What is wrong with a path, for log and peer: without what follows a mark that often comes before a key.
+fn without_key(path: &str, error: &CodeError) -> String {
+    match path.split_once(['&', ';', '=', '?']) {
+        None => error.to_string(),
+        Some((before, _)) => {
+            format!("{before:?} is followed by what no stream code has; a key is given as ?key=")
+        }
+    }
+}
+
 /// Bytes for the handshake; nothing depends on their being unpredictable, so a failure leaves them zero.
 fn random() -> [u8; 32] {
     let mut seed = [0; 32];
     let _ = aws_lc_rs::rand::fill(&mut seed);
     seed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_was_put_in_the_wrong_place_is_not_repeated() {
+        for path in ["live/news&key=secret", "live/news;key=secret", "live/key=secret"] {
+            let error = Address::from_app_path(path).expect_err("no code");
+            let said = without_key(path, &error);
+            assert!(!said.contains("secret") && said.contains("?key="), "{said}");
+        }
+        let error = Address::from_app_path("live/a b").expect_err("no code");
+        assert!(without_key("live/a b", &error).contains("' '"));
+    }
 }

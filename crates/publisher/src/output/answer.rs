@@ -20,8 +20,12 @@ pub(super) fn not_found(sentence: &str) -> Response<Body> {
     text(StatusCode::NOT_FOUND, sentence)
 }
 
-/// What the client calls itself.
+/// Bytes of a user agent that are looked at.
+const MAX_AGENT: usize = 120;
+
+/// What the client calls itself, shortened: it names sessions and is kept.
 pub(super) fn user_agent(request: &Parts) -> Option<String> {
     let agent = request.headers.get(header::USER_AGENT)?;
-    Some(String::from_utf8_lossy(agent.as_bytes()).into_owned())
+    let agent = agent.as_bytes();
+    Some(String::from_utf8_lossy(&agent[..agent.len().min(MAX_AGENT)]).into_owned())
 }

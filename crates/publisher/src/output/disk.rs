@@ -4,7 +4,7 @@
 //! hold a marker file; nothing is ever removed from a folder without it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -25,51 +25,88 @@ const QUEUE: usize = 64;
 /// At most one complaint in this time.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Makes a directory ours, or refuses one that holds somebody else's files. What an earlier run left is removed.
+/// A segment directory that no other process may use; given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// The marker, locked.
+    _marker: fs::File,
+}
+
+/// Makes a directory ours alone, or refuses one that holds somebody else's files or that another rillcast uses.
+/// What an earlier run left is removed.
 ///
 /// # Errors
 /// [`Error::Directory`] with `setting`, the path and the reason.
-pub(crate) fn claim(setting: &'static str, dir: &Path) -> Result<(), Error> {
+pub(crate) fn claim(setting: &'static str, dir: &Path) -> Result<Claim, Error> {
     let fail = |reason: String| Error::Directory { setting, path: dir.to_owned(), reason };
     let cannot = |error: io::Error| fail(format!("cannot be used: {error}"));
     fs::create_dir_all(dir).map_err(cannot)?;
+    let marker = dir.join(MARKER);
     let empty = fs::read_dir(dir).map_err(cannot)?.next().is_none();
-    if !empty && !dir.join(MARKER).exists() {
+    if !empty && !marker.exists() {
         return Err(fail("is not empty and was not made by rillcast; name an empty directory".to_owned()));
     }
-    clear_below(dir).map_err(cannot)?;
-    fs::write(dir.join(MARKER), MARKER_TEXT).map_err(cannot)
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(false).open(&marker).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => {
+            return Err(fail("is used by another rillcast that runs now".to_owned()));
+        }
+        Err(fs::TryLockError::Error(error)) => return Err(cannot(error)),
+    }
+    clear_below(dir).and_then(|()| file.write_all(MARKER_TEXT.as_bytes())).map_err(cannot)?;
+    Ok(Claim { _marker: file })
 }
 
 /// Removes what we wrote in the folders below `dir`. Links are not followed.
 fn clear_below(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            clear_below(&entry.path())?;
-            clear(&entry.path())?;
+        let folder = entry?;
+        if !folder.file_type()?.is_dir() {
+            continue;
+        }
+        let folder = folder.path();
+        let was_empty = fs::read_dir(&folder)?.next().is_none();
+        clear_below(&folder)?;
+        clear(&folder)?;
+        if !was_empty {
+            remove_if_empty(&folder)?;
         }
     }
     Ok(())
 }
 
-/// Removes our files from a folder of ours, and the folder if nothing else is in it.
+/// Removes our files and the marker from a folder, if it is one of ours.
 fn clear(folder: &Path) -> io::Result<()> {
-    if folder.join(MARKER).exists() {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let ours = name.to_str().is_some_and(|name| OURS.iter().any(|end| name.ends_with(end)));
-            if ours && entry.file_type()?.is_file() {
-                fs::remove_file(entry.path())?;
-            }
+    let marker = folder.join(MARKER);
+    if !marker.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| OURS.iter().any(|end| name.ends_with(end)));
+        if ours && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
         }
-        fs::remove_file(folder.join(MARKER))?;
     }
+    fs::remove_file(marker)
+}
+
+/// Whether the folder was empty, and is gone.
+fn remove_if_empty(folder: &Path) -> io::Result<bool> {
     match fs::remove_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-        removed => removed,
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        Err(error) => Err(error),
     }
+}
+
+/// Makes a stream's folder and marks it as ours.
+fn make(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join(MARKER), MARKER_TEXT)
 }
 
 /// One change of a stream's folder, in the order in which it must be made.
@@ -93,8 +130,7 @@ impl Folder {
     /// Makes the folder of a stream below `root`, which was claimed before, and starts its worker.
     pub(crate) fn start(root: &Path, code: &Code) -> Result<Self, Error> {
         let path = root.join(code.as_str());
-        let made = fs::create_dir_all(&path).and_then(|()| fs::write(path.join(MARKER), MARKER_TEXT));
-        made.map_err(|error| Error::Directory {
+        make(&path).map_err(|error| Error::Directory {
             setting: "publisher.hls.dir",
             path: path.clone(),
             reason: format!("cannot be written: {error}"),
@@ -116,22 +152,28 @@ impl Folder {
     }
 
     /// Waits for what is queued; then removes the folder, if told so.
-    pub(crate) async fn stop(self, remove: bool) {
-        drop(self.queue);
+    pub(crate) async fn stop(mut self, remove: bool) {
+        // The worker ends when nobody can send to it any more.
+        self.queue = mpsc::channel(1).0;
         self.tasks.close();
         self.tasks.wait().await;
         if !remove {
             return;
         }
-        let mut folder = self.path.as_path();
-        while folder != self.root {
-            if let Err(error) = clear(folder) {
-                tracing::warn!(folder = %folder.display(), %error, "cannot remove a stream's folder");
-                return;
-            }
-            let Some(parent) = folder.parent() else { return };
-            folder = parent;
+        if let Err(error) = self.remove() {
+            tracing::warn!(folder = %self.path.display(), %error, "cannot remove a stream's folder");
         }
+    }
+
+    /// Removes the folder, and those above it that were made for it alone.
+    fn remove(&self) -> io::Result<()> {
+        clear(&self.path)?;
+        for folder in self.path.ancestors().take_while(|&folder| folder != self.root) {
+            if !remove_if_empty(folder)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -164,7 +206,15 @@ async fn apply(folder: &Path, change: Change) -> io::Result<()> {
 
 async fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let draft = folder.join(format!("{name}.tmp"));
-    let written = match tokio::fs::write(&draft, bytes).await {
+    let drafted = match tokio::fs::write(&draft, bytes).await {
+        // Somebody removed the folder: the next file would fail as well.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make(folder)?;
+            tokio::fs::write(&draft, bytes).await
+        }
+        drafted => drafted,
+    };
+    let written = match drafted {
         Ok(()) => tokio::fs::rename(&draft, folder.join(name)).await,
         failed => failed,
     };
@@ -199,17 +249,46 @@ mod tests {
     #[test]
     fn what_an_earlier_run_left_goes_and_foreign_folders_stay() {
         let dir = scratch("stale");
-        claim("publisher.hls.dir", &dir).expect("an empty directory");
+        drop(claim("publisher.hls.dir", &dir).expect("an empty directory"));
         for folder in ["news", "region/north"] {
             fs::create_dir_all(dir.join(folder)).expect("a folder");
             fs::write(dir.join(folder).join(MARKER), "").expect("a marker");
             fs::write(dir.join(folder).join("track_1-x-1.ts"), "").expect("a segment");
         }
+        fs::create_dir_all(dir.join("empty")).expect("a folder");
         fs::create_dir_all(dir.join("other")).expect("a folder");
         fs::write(dir.join("other/movie.ts"), "").expect("a foreign file");
         claim("publisher.hls.dir", &dir).expect("ours");
         assert!(!dir.join("news").exists() && !dir.join("region").exists());
+        assert!(dir.join("empty").exists(), "not ours, and not emptied by us");
         assert!(dir.join("other/movie.ts").exists());
+        fs::remove_dir_all(dir).expect("cleaned");
+    }
+
+    #[test]
+    fn a_directory_in_use_is_refused() {
+        let dir = scratch("used");
+        let first = claim("publisher.hls.dir", &dir).expect("an empty directory");
+        let error = claim("publisher.hls.dir", &dir).expect_err("in use");
+        assert!(error.to_string().contains("another rillcast"), "{error}");
+        drop(first);
+        claim("publisher.hls.dir", &dir).expect("free again");
+        fs::remove_dir_all(dir).expect("cleaned");
+    }
+
+    #[tokio::test]
+    async fn a_folder_within_a_folder_goes_alone() {
+        let dir = scratch("nested");
+        let _claim = claim("publisher.hls.dir", &dir).expect("an empty directory");
+        let outer = Folder::start(&dir, &"a".parse().expect("a code")).expect("a folder");
+        let inner = Folder::start(&dir, &"a/b/c".parse().expect("a code")).expect("a folder");
+        inner.stop(true).await;
+        assert!(!dir.join("a/b").exists());
+        let change = Change { write: vec![("x.ts".to_owned(), Bytes::from_static(b"x"))], remove: vec![] };
+        fs::remove_dir_all(dir.join("a")).expect("removed by somebody");
+        assert!(outer.change(change).is_ok());
+        outer.stop(false).await;
+        assert!(dir.join("a/x.ts").exists() && dir.join("a").join(MARKER).exists(), "made again");
         fs::remove_dir_all(dir).expect("cleaned");
     }
 

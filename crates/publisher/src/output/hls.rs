@@ -1,7 +1,6 @@
 //! HLS: the carrier's chunks become segments and playlists in memory, and on disk where a directory is set.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use packager::ts::Chunk;
 use tokio::sync::Notify;
 
 use super::answer;
-use super::disk::{self, Change, Folder};
+use super::disk::{Change, Folder};
 use super::resource::Resource;
 use super::viewers::Viewers;
 use crate::body::Body;
@@ -32,11 +31,6 @@ const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 const PLAYLIST_CACHE: &str = "public, max-age=1";
 /// A segment's name is never used again.
 const SEGMENT_CACHE: &str = "public, max-age=31536000, immutable";
-
-/// Makes the directory of the settings ours; see [`disk::claim`].
-pub(crate) fn claim_directory(setting: &'static str, dir: Option<&Path>) -> Result<(), Error> {
-    dir.map_or(Ok(()), |dir| disk::claim(setting, dir))
-}
 
 /// The HLS output of one stream.
 pub(crate) struct Output {
@@ -62,13 +56,17 @@ struct State {
 
 impl Output {
     /// An output without segments; its folder is made, if there is to be one.
-    pub(crate) fn start(code: &Code, settings: &Segmented) -> Result<Arc<Self>, Error> {
+    pub(crate) fn start(
+        code: &Code,
+        settings: &Segmented,
+        viewer_idle: Duration,
+    ) -> Result<Arc<Self>, Error> {
         let started = clock::wall();
         let packager = packager::hls::Output::new(Settings {
             rendition: ONLY_RENDITION.to_owned(),
             run: run_id(started.to_scale(1000)),
             first_sequence: u64::try_from(started.to_scale(1)).unwrap_or(0),
-            first_discontinuity: hours_since_2026(started.to_scale(1)),
+            first_discontinuity: first_discontinuity(started.to_scale(1)),
             window: settings.window,
             history: settings.history,
             bandwidth: 0,
@@ -85,7 +83,7 @@ impl Output {
             ephemeral: settings.ephemeral,
             state: Mutex::new(state),
             ready: Notify::new(),
-            viewers: Viewers::default(),
+            viewers: Viewers::new(viewer_idle),
         }))
     }
 
@@ -264,11 +262,15 @@ fn compress(text: &[u8]) -> Option<Bytes> {
     (packed.len() < text.len()).then(|| packed.into())
 }
 
-/// Rises from run to run, and slowly enough to stay small: a stream that breaks more than once an hour for all of
-/// a run may reuse a number of that run, which timestamps that go on across a restart make harmless.
-fn hours_since_2026(unix_s: i64) -> u64 {
+/// The number of steps of 5 minutes since 2026: it rises from run to run, and stays small, see
+/// [`packager::hls::Settings::first_discontinuity`].
+///
+/// A run that breaks more than once per step, or ends within one, leaves numbers behind that the next run uses
+/// again. Timestamps go on across a restart, so a player that takes one for the other plays on rightly.
+fn first_discontinuity(unix_s: i64) -> u64 {
     const START_OF_2026: i64 = 1_767_225_600;
-    u64::try_from((unix_s - START_OF_2026) / 3600).unwrap_or(0)
+    const STEP: i64 = 300;
+    u64::try_from((unix_s - START_OF_2026) / STEP).unwrap_or(0)
 }
 
 /// A run's id: the Unix millisecond of its start in base 36, which rises with every run.
@@ -295,9 +297,9 @@ mod tests {
 
     #[test]
     fn discontinuities_are_counted_from_a_small_number_that_rises() {
-        assert_eq!(hours_since_2026(1_767_225_600), 0);
-        assert_eq!(hours_since_2026(1_767_225_600 + 2 * 3600), 2);
-        assert_eq!(hours_since_2026(0), 0, "a clock that is not set");
+        assert_eq!(first_discontinuity(1_767_225_600), 0);
+        assert_eq!(first_discontinuity(1_767_225_600 + 2 * 300), 2);
+        assert_eq!(first_discontinuity(0), 0, "a clock that is not set");
     }
 
     #[test]

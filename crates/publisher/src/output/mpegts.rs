@@ -49,13 +49,13 @@ impl Service {
         else {
             return answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the stream ended while you joined it");
         };
-        if request.method == Method::HEAD {
-            return head(body::empty());
-        }
         let mut first = Vec::new();
         let joined = tokio::time::timeout(self.settings.join_timeout, cursor.read(&mut first, READ_BYTES));
         if !matches!(joined.await, Ok(Read::Items | Read::Skipped)) {
             return answer::not_found(&format!("stream {} has no media now", address.code));
+        }
+        if request.method == Method::HEAD {
+            return head(body::empty());
         }
         let opening = Opening {
             stream: address.code.clone(),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use hub::{Limits, Read, Ring};
+use media::{Codec, Track};
 use packager::ts::{Carrier, Chunk};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -109,6 +110,7 @@ async fn carry(shared: &Shared, mut cursor: hub::Cursor<hub::Entry>, ring: &Ring
     let mut carrier = Carrier::new(target);
     let mut entries = Vec::new();
     let mut chunks = Vec::new();
+    let mut seen = None;
     loop {
         let read = tokio::time::timeout(SILENCE, cursor.read(&mut entries, READ_BYTES)).await;
         match read {
@@ -120,13 +122,19 @@ async fn carry(shared: &Shared, mut cursor: hub::Cursor<hub::Entry>, ring: &Ring
                 continue;
             }
             Ok(Read::Closed) => return,
-            Ok(Read::Skipped) => carrier.mark_skipped(),
+            Ok(Read::Skipped) => {
+                tracing::warn!(stream = %shared.code, "the TS carrier fell behind and skipped to a key frame");
+                carrier.mark_skipped();
+            }
             Ok(Read::Items) => {}
         }
         for entry in entries.drain(..) {
             chunks.extend(carrier.push(&entry));
+            if !seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &entry.context)) {
+                shared.update_warnings(&carrier, &entry.context.tracks);
+                seen = Some(entry.context);
+            }
         }
-        shared.update_warnings(&carrier);
         if let Some(hls) = &shared.hls {
             hls.push(&chunks);
         }
@@ -135,20 +143,30 @@ async fn carry(shared: &Shared, mut cursor: hub::Cursor<hub::Entry>, ring: &Ring
 }
 
 impl Shared {
-    /// Keeps the list of what is left out, and logs what is new in it.
-    fn update_warnings(&self, carrier: &Carrier) {
-        let omitted = carrier.omitted();
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh: Vec<String> = omitted
+    /// Keeps the list of what viewers will miss, and logs what is new in it.
+    fn update_warnings(&self, carrier: &Carrier, tracks: &[Track]) {
+        let omitted = carrier
+            .omitted()
             .iter()
-            .map(|omitted| format!("{} is left out of HLS and MPEG-TS: {}", omitted.track, omitted.reason))
-            .collect();
-        if *warnings == fresh {
-            return;
-        }
+            .map(|omitted| format!("{} is left out of HLS and MPEG-TS: {}", omitted.track, omitted.reason));
+        let rare =
+            tracks.iter().filter(|track| self.hls.is_some() && is_rare_in_hls(&track.codec)).map(|track| {
+                format!(
+                    "{}: {} in HLS with MPEG-TS segments is played by no browser",
+                    track.id,
+                    track.codec.name()
+                )
+            });
+        let fresh: Vec<String> = omitted.chain(rare).collect();
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in fresh.iter().filter(|warning| !warnings.contains(warning)) {
             tracing::warn!(stream = %self.code, "{warning}");
         }
         *warnings = fresh;
     }
+}
+
+/// Codecs that MPEG-TS has a mapping for and HLS players do not take from it.
+fn is_rare_in_hls(codec: &Codec) -> bool {
+    matches!(codec, Codec::H265(_) | Codec::Opus(_))
 }

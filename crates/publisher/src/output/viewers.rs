@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 use crate::session::{Ended, Open, Opening, Protocol, Role, Sessions};
 use crate::stream::Running;
 
-/// A viewer that asked for nothing this long has left.
-const IDLE: Duration = Duration::from_secs(30);
 /// Viewers told apart at most; more are served all the same.
 const MAX: usize = 10_000;
 /// How often the idle ones are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// The viewers of one output.
-#[derive(Default)]
 pub(crate) struct Viewers {
+    /// A viewer that asked for nothing this long has left.
+    idle: Duration,
     state: Mutex<State>,
 }
 
@@ -33,6 +32,11 @@ struct Viewer {
 }
 
 impl Viewers {
+    /// Nobody yet.
+    pub(super) fn new(idle: Duration) -> Self {
+        Self { idle, state: Mutex::default() }
+    }
+
     /// Counts an answer for the viewer that asked; an unknown one gets a session.
     pub(super) fn note(
         &self,
@@ -66,9 +70,9 @@ impl Viewers {
         }
         state.swept = Some(now);
         state.known.retain(|_, viewer| {
-            let idle = now.duration_since(viewer.seen) >= IDLE;
+            let idle = now.duration_since(viewer.seen) >= self.idle;
             if idle {
-                viewer.session.cancel(Ended::Idle(IDLE));
+                viewer.session.cancel(Ended::Idle(self.idle));
             }
             !idle && !viewer.session.cancelled().is_cancelled()
         });

@@ -52,6 +52,17 @@ async fn every_viewer_gets_identical_bytes_and_a_known_version_is_not_sent_again
 }
 
 #[tokio::test]
+async fn a_viewer_that_asks_no_more_has_left() {
+    let viewer_idle = std::time::Duration::from_millis(100);
+    let settings = publisher::config::Settings { viewer_idle, ..Default::default() };
+    let service = Service::new(settings).expect("a service");
+    service.start(clip_stream("news")).await.expect("started");
+    get_hls(&service, "news", "index.m3u8").await;
+    assert_eq!(reason(&service, Role::Viewer).await, Ended::Idle(viewer_idle));
+    service.shutdown().await;
+}
+
+#[tokio::test]
 async fn what_does_not_exist_is_404_at_once() {
     let service = Service::for_testing();
     service.start(clip_stream("news")).await.expect("started");
