@@ -6,6 +6,7 @@
 //!
 //! A frame passes these stations, one file each:
 //! - `unroll`: its stamp, which wraps, is made to go on.
+//! - `standstill`: where stamps stand still against arrival, arrival takes their place.
 //! - `feed` and `track`: does it continue, was time lost, or did the source jump? A jump opens an epoch.
 //! - `mapping`: the one offset of the source; tracks never have their own, or lip-sync would be lost.
 //! - `grid` (`audio`, `video`): stamps of rough clocks are put back on the sample clock or frame grid.
@@ -25,6 +26,7 @@ mod rates;
 mod ruler;
 mod sample;
 mod source;
+mod standstill;
 mod track;
 mod unroll;
 mod video;
@@ -150,7 +152,8 @@ impl Timeline {
             source.generation > feed.generation
                 || (source.generation == feed.generation && source.leader.is_some())
         });
-        let raw = feed.unroll(sample.dts, source);
+        let (raw, stands) = feed.stamp(now.mono, sample, source);
+        self.stats.standstills += u64::from(stands);
         let Some(source) = source else { return self.begin(now, sample.feed, raw) };
         if source.generation > feed.generation {
             return None;
@@ -207,7 +210,7 @@ impl Timeline {
         let (Some(feed), Some(source)) = (self.feeds.get_mut(&sample.feed), &mut self.source) else {
             return step;
         };
-        feed.heard(time, raw, now.mono);
+        feed.heard(time, now.mono);
         let clock = feed.clock;
         if mapping == source.mapping {
             source.reference = raw;

@@ -7,6 +7,11 @@
 //! Inside: `packet` writes packets, `psi` and `program` the tables,
 //! `pes` the header of an access unit, `annexb` and `es` the form each codec takes in a transport stream, `clock`
 //! turns hub time into PTS, DTS and PCR.
+//!
+//! Examples, to be run with `cargo run --example`:
+//! - `dump` prints the packets of a file.
+//! - `bench` measures the multiplexer in megabytes of payload per second.
+//! - `sample` writes a file of testkit's clip, for tools and players to judge.
 
 mod annexb;
 mod clock;

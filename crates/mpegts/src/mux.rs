@@ -63,7 +63,8 @@ enum Tables {
 
 impl Mux {
     /// An empty program. Hub time `base` becomes 10 s ([`START`](crate::START)), PTS 900 000; stamps wrap at 33
-    /// bits after 26.5 hours, as receivers expect.
+    /// bits each 26.5 hours, wherever the stream is then, as receivers expect. Streams of one base have the same
+    /// stamp for the same time.
     pub fn new(base: Timestamp) -> Self {
         Self {
             scale: Scale::new(base),
@@ -90,11 +91,6 @@ impl Mux {
             self.pcr = None;
         }
         omitted
-    }
-
-    /// Whether frames of this track go into the stream.
-    pub fn carries(&self, track: TrackId) -> bool {
-        self.program.position(track).is_some()
     }
 
     /// Frames of carried tracks that were left out: decode time over by the program clock, the rest of a GOP

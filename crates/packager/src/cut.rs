@@ -128,7 +128,7 @@ impl Cutter {
         if frame.key {
             self.target.key(frame.dts);
         }
-        let wanted = (frame.key && self.target.is_nearest(elapsed))
+        let wanted = (frame.key && self.target.is_nearest(frame.dts, elapsed))
             || self.target.is_forced(open, elapsed, self.pace.step());
         wanted.then(|| self.begin(frame.dts, frame.dts, frame.key, false, frame))
     }

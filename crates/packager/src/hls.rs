@@ -10,35 +10,17 @@ mod multivariant;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use media::{Kind, Track};
+use media::Track;
 
 use crate::measure::{self, Rates};
 use crate::segment::{Builder, Segment};
 use crate::ts::Chunk;
-use crate::window::{self, Moved, Window};
+use crate::window::{Moved, Window};
 
 pub use media_playlist::{MediaPlaylist, render_media};
 pub use multivariant::{Multivariant, Variant, render_multivariant};
 
-/// How an [`Output`] names, numbers and keeps segments.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Settings {
-    /// Name of the rendition, `track_1` by default: the first part of file names.
-    pub rendition: String,
-    /// Run id: lower-case alphanumerics, other than in any run before.
-    pub run: String,
-    /// The first MEDIA-SEQUENCE: the Unix second of the start.
-    pub first_sequence: u64,
-    /// The first DISCONTINUITY-SEQUENCE. To go on across a restart it rises with time, but it must stay small:
-    /// hls.js 1.7 walks through an array with one place per number.
-    pub first_discontinuity: u64,
-    /// Segments in the playlist; more where they do not hold three target durations.
-    pub window: usize,
-    /// Segments that stay available beyond the one window that all of them do after they left the playlist.
-    pub history: usize,
-    /// The BANDWIDTH to announce at least, in bits per second.
-    pub bandwidth: u64,
-}
+pub use crate::settings::Settings;
 
 /// What a chunk changed.
 #[derive(Clone, Default, PartialEq, Debug)]
@@ -94,12 +76,8 @@ impl Output {
         Changes { added, removed, media_playlist: true, multivariant }
     }
 
-    /// The playlists can be served: the target is measured, and a segment is listed.
-    pub fn ready(&self) -> bool {
-        self.multivariant.is_some()
-    }
-
-    /// The multivariant playlist; the same bytes until it changes. None: not [`Output::ready`].
+    /// The multivariant playlist; the same bytes until it changes. None until the
+    /// target is measured and a segment is listed.
     pub fn multivariant(&self) -> Option<Bytes> {
         self.multivariant.clone()
     }
@@ -109,7 +87,8 @@ impl Output {
         &self.rendition.uri
     }
 
-    /// The media playlist; the same bytes until it changes. None: not [`Output::ready`].
+    /// The media playlist; the same bytes until it changes. None as long as there is
+    /// no [`Output::multivariant`].
     pub fn media_playlist(&self) -> Option<Bytes> {
         self.rendition.text.clone()
     }
@@ -118,29 +97,15 @@ impl Output {
     pub fn segment(&self, name: &str) -> Option<Arc<Segment>> {
         self.rendition.window.segment(name)
     }
-
-    /// EXT-X-TARGETDURATION in seconds, once measured.
-    pub fn target_duration(&self) -> Option<u32> {
-        self.rendition.window.target()
-    }
 }
 
 impl Rendition {
     fn new(settings: Settings) -> Self {
-        let Settings { rendition, run, first_sequence, first_discontinuity, window, history, bandwidth } =
-            settings;
         Self {
-            uri: format!("{rendition}.m3u8"),
-            bandwidth,
+            uri: format!("{}.m3u8", settings.rendition),
+            bandwidth: settings.bandwidth,
             builder: Builder::new(),
-            window: Window::new(window::Settings {
-                rendition,
-                run,
-                first_sequence,
-                first_discontinuity,
-                segments: window,
-                history,
-            }),
+            window: Window::new(settings),
             rates: Rates::default(),
             text: None,
             independent: true,
@@ -195,11 +160,32 @@ impl Rendition {
     }
 }
 
-/// The codec strings of the tracks that are seen or heard, each once.
+/// The codec strings of the tracks, each once. Empty where a track has none: CODECS has to name every format of
+/// the rendition (RFC 8216 4.3.4.2).
 fn codecs(tracks: &[Track]) -> Vec<String> {
     let mut codecs = Vec::new();
-    for track in tracks.iter().filter(|track| track.codec.kind() != Kind::Data) {
-        codecs.extend(track.codec.codec_string().filter(|codec| !codecs.contains(codec)));
+    for track in tracks {
+        let Some(codec) = track.codec.codec_string() else { return Vec::new() };
+        if !codecs.contains(&codec) {
+            codecs.push(codec);
+        }
     }
     codecs
+}
+
+#[cfg(test)]
+mod tests {
+    use media::codec::{aac, opaque};
+    use media::{Codec, TrackId};
+
+    use super::*;
+
+    #[test]
+    fn codecs_are_all_or_none() {
+        let sound = Codec::Aac(aac::Config::decode(&[0x11, 0x90]).unwrap());
+        let data = Codec::Opaque(opaque::Config { stream_type: 0x02, descriptors: Bytes::new() });
+        let track = |id, codec: &Codec| Track { id: TrackId(id), codec: codec.clone() };
+        assert_eq!(codecs(&[track(1, &sound), track(2, &sound)]), ["mp4a.40.2"]);
+        assert!(codecs(&[track(1, &sound), track(2, &data)]).is_empty());
+    }
 }

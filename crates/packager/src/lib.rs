@@ -12,5 +12,6 @@ pub mod cut;
 pub mod hls;
 mod measure;
 pub mod segment;
+mod settings;
 pub mod ts;
 pub mod window;

@@ -8,6 +8,10 @@ use media::{TimeDelta, Timestamp, Track};
 use crate::cut::Cut;
 use crate::ts::Chunk;
 
+/// Bytes that a segment has at most: 12 s, the longest that one lasts, at 85 Mbit/s. A source whose clock stands
+/// still sends more than that and never comes to the next cut.
+const MAX_BYTES: usize = 128 << 20;
+
 /// What is in a segment, before it has a number and a place in a playlist.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Body {
@@ -56,9 +60,14 @@ pub struct Segment {
 }
 
 /// Puts chunks together. Chunks before the first cut are passed over.
+///
+/// A segment that grows over 128 MiB is given up: what there was of it is freed, chunks are passed over up to the
+/// next cut, and the segment that begins there is a discontinuity.
 #[derive(Debug, Default)]
 pub struct Builder {
     open: Option<Open>,
+    /// The last segment was given up.
+    broken: bool,
 }
 
 #[derive(Debug)]
@@ -82,7 +91,8 @@ impl Builder {
     pub fn push(&mut self, chunk: &Chunk) -> Option<Body> {
         let end = chunk.cut.as_ref().map(|cut| cut.end).or(chunk.end);
         let closed = end.and_then(|end| Some(self.open.take()?.close(end)));
-        if let Some(cut) = chunk.cut {
+        if let Some(mut cut) = chunk.cut {
+            cut.discontinuity |= std::mem::take(&mut self.broken);
             // The last segment's size is the best guess for the next one.
             let capacity = closed.as_ref().map_or(0, |body| body.bytes.len());
             self.open = Some(Open {
@@ -94,12 +104,22 @@ impl Builder {
                 bytes: BytesMut::with_capacity(capacity),
             });
         }
+        if self.open.as_ref().is_some_and(|open| open.bytes.len() + chunk.bytes.len() > MAX_BYTES) {
+            self.open = None;
+            self.broken = true;
+        }
         if let Some(open) = &mut self.open {
             open.bytes.extend_from_slice(&chunk.bytes);
             open.pictures += u32::from(chunk.picture);
             open.leading |= chunk.picture && chunk.pts < open.cut.start + open.cut.delay;
         }
         closed
+    }
+
+    /// Bytes of the open segment.
+    #[cfg(test)]
+    fn held(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.bytes.len())
     }
 }
 
@@ -121,5 +141,61 @@ impl Open {
             tracks: self.tracks,
             pictures: self.pictures,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hub::Context;
+    use media::timeline::Epoch;
+
+    use super::*;
+
+    fn chunk(bytes: &Bytes, cut_s: Option<i64>) -> Chunk {
+        let at = |s| Timestamp::from_scale(s, 1);
+        let time = at(cut_s.unwrap_or(0));
+        Chunk {
+            bytes: bytes.clone(),
+            dts: time,
+            pts: time,
+            arrival: Duration::ZERO,
+            start: false,
+            splice: Bytes::new(),
+            cut: cut_s.map(|s| Cut {
+                end: at(s),
+                start: at(s),
+                delay: TimeDelta::ZERO,
+                independent: true,
+                discontinuity: false,
+                target_duration: None,
+            }),
+            end: None,
+            picture: true,
+            context: Arc::new(Context {
+                epoch: Epoch { id: 0, start: at(0) },
+                tracks: Arc::default(),
+                anchor: None,
+            }),
+            tracks: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn a_segment_that_no_cut_ends_is_given_up() {
+        let mebibyte = Bytes::from(vec![0; 1 << 20]);
+        let mut builder = Builder::new();
+        assert_eq!(builder.push(&chunk(&mebibyte, Some(0))), None);
+        for _ in 0..200 {
+            assert_eq!(builder.push(&chunk(&mebibyte, None)), None);
+            assert!(builder.held() <= MAX_BYTES, "{} bytes", builder.held());
+        }
+        assert_eq!(builder.held(), 0);
+        assert_eq!(builder.push(&chunk(&mebibyte, Some(2))), None, "it is in no playlist");
+        let next = builder.push(&chunk(&mebibyte, Some(4))).unwrap();
+        assert_eq!((next.discontinuity, next.bytes.len()), (true, 1 << 20));
+        let last = builder.push(&chunk(&mebibyte, Some(6))).unwrap();
+        assert!(!last.discontinuity);
     }
 }

@@ -18,12 +18,9 @@ const SOUND_START: TimeDelta = TimeDelta::from_millis(500);
 /// Room for tables, headers and the stuffing of the last packet.
 const SPARE_BYTES: usize = 4 * mpegts::PACKET_BYTES;
 
-/// The zero of the transport stream's clock: midnight UTC, for hub time is Unix time. So timestamps go on where
-/// they were when the program is restarted, and wrap (after 26.5 h) no sooner than on the next day.
-fn midnight(time: Timestamp) -> Timestamp {
-    const DAY: i64 = 86_400;
-    Timestamp::from_scale(time.to_scale(1).div_euclid(DAY) * DAY, 1)
-}
+/// The base of the transport stream's clock, never another: PTS is hub time from 1970 in 33 bits of 90 kHz, so that
+/// it goes on where it was when the program is restarted, on whatever day.
+const BASE: Timestamp = Timestamp::ZERO;
 
 /// The packets of one frame, with what readers need to know about them. Cloning shares the bytes.
 #[derive(Clone, Debug)]
@@ -75,7 +72,7 @@ impl hub::Item for Chunk {
 #[derive(Debug)]
 pub struct Carrier {
     cutter: Cutter,
-    mux: Option<Mux>,
+    mux: Mux,
     /// Context of the newest entry.
     context: Option<Arc<Context>>,
     /// What the mux carries now.
@@ -96,7 +93,7 @@ impl Carrier {
     pub fn new(target: Duration) -> Self {
         Self {
             cutter: Cutter::new(target),
-            mux: None,
+            mux: Mux::new(BASE),
             context: None,
             program: Program::default(),
             switch: None,
@@ -160,6 +157,11 @@ impl Carrier {
         &self.omitted
     }
 
+    /// Frames that belonged into the stream and were left out; see [`Mux::dropped`].
+    pub fn dropped(&self) -> u64 {
+        self.mux.dropped()
+    }
+
     /// Notices what changed between the last entry and this one.
     fn see(&mut self, entry: &Entry) {
         let context = &entry.context;
@@ -187,8 +189,7 @@ impl Carrier {
     /// A program takes effect with this entry.
     fn join(&mut self, entry: &Entry, program: Program) -> Chunk {
         let frame = &entry.frame;
-        let mux = self.mux.get_or_insert_with(|| Mux::new(midnight(frame.dts)));
-        mux.set_tracks(program.tracks());
+        self.mux.set_tracks(program.tracks());
         self.program = program;
         let part = self.program.part(frame.track).unwrap_or(Part::Ride);
         let cut = self.cutter.join(frame, part);
@@ -197,7 +198,7 @@ impl Carrier {
 
     fn chunk(&mut self, entry: &Entry, cut: Option<Cut>, start: bool) -> Chunk {
         let frame = &entry.frame;
-        let mux = self.mux.get_or_insert_with(|| Mux::new(midnight(frame.dts)));
+        let mux = &mut self.mux;
         if self.last.is_some() && cut.is_some_and(|cut| cut.discontinuity) {
             mux.mark_discontinuity();
         }

@@ -10,24 +10,8 @@ use hub::Context;
 use media::{TimeDelta, Timestamp};
 
 use crate::segment::{Body, Segment};
+use crate::settings::Settings;
 use hold::Hold;
-
-/// How a [`Window`] names, numbers and keeps segments.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Settings {
-    /// Name of the rendition, `track_1` by default: the first part of file names.
-    pub rendition: String,
-    /// Run id: lower-case alphanumerics, other than in any run before.
-    pub run: String,
-    /// Number of the first segment: the Unix second of the start, so that numbers go on across a restart.
-    pub first_sequence: u64,
-    /// Discontinuities to be counted as before the first segment; see [`crate::hls::Settings`].
-    pub first_discontinuity: u64,
-    /// Segments listed; more where they do not hold three target durations.
-    pub segments: usize,
-    /// Segments that stay available beyond the one window that all of them do after they were listed.
-    pub history: usize,
-}
 
 /// What became of the segments.
 #[derive(Clone, Default, PartialEq, Debug)]
@@ -106,8 +90,11 @@ impl Window {
 
     /// Lists what can be listed, and lets go what need not be kept.
     pub fn advance(&mut self) -> Moved {
-        let Some(target) = self.target else { return Moved::default() };
         let mut moved = Moved::default();
+        let Some(target) = self.target else {
+            self.hold.drop_excess();
+            return moved;
+        };
         while let Some((body, date)) = self.hold.pop() {
             moved.added.push(self.list(body, date));
         }
@@ -137,7 +124,7 @@ impl Window {
     /// Takes from the front of the list what is over the window, while `least` remains (RFC 8216 6.2.2).
     fn shorten(&mut self, least: TimeDelta) {
         let mut rest = total(&self.listed);
-        while self.listed.len() > self.settings.segments.max(1) {
+        while self.listed.len() > self.settings.window.max(1) {
             let Some(first) = self.listed.front() else { return };
             rest -= first.body.duration;
             if rest < least {

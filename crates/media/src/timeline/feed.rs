@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::mapping::{Head, Mapping};
 use super::source::Source;
+use super::standstill::Standstill;
 use super::track::{FORWARD, Relation, Track};
-use super::unroll::unroll;
 use super::{Pace, Sample, SourceClock};
 use crate::{TimeDelta, Timestamp, TrackId};
 
@@ -61,7 +61,7 @@ pub(super) struct Feed {
     /// Which source of the stream it belongs to.
     pub(super) generation: u64,
     placing: Placing,
-    reference: Option<i64>,
+    standstill: Standstill,
     head: Option<Head>,
     /// When its last frame was taken.
     heard: Duration,
@@ -76,7 +76,7 @@ impl Feed {
             clock,
             generation,
             placing: Placing::Joining { since: None, jumped: false },
-            reference: None,
+            standstill: Standstill::default(),
             head: None,
             heard: Duration::ZERO,
             tracks: BTreeMap::new(),
@@ -91,10 +91,11 @@ impl Feed {
         Some(self.tracks.entry(id).or_insert_with(Track::new))
     }
 
-    /// The unrolled value of a stamp.
-    pub(super) fn unroll(&self, raw: u64, source: Option<&Source>) -> i64 {
+    /// The unrolled value of a frame's stamp, made up from arrival where the stamps stand still; also whether they
+    /// have just been found to.
+    pub(super) fn stamp(&mut self, now: Duration, sample: &Sample, source: Option<&Source>) -> (i64, bool) {
         let common = source.filter(|source| source.clock == self.clock).map(|source| source.reference);
-        unroll(raw, self.clock.bits, self.reference.or(common))
+        self.standstill.stamp(now, sample.track, sample.dts, self.clock, common)
     }
 
     /// An epoch begins with `mapping`, opened by this connection or by another of its source.
@@ -200,8 +201,8 @@ impl Feed {
     }
 
     /// Notes that a frame of hub time `time` was taken.
-    pub(super) fn heard(&mut self, time: Timestamp, raw: i64, now: Duration) {
-        self.reference = Some(raw);
+    pub(super) fn heard(&mut self, time: Timestamp, now: Duration) {
+        self.standstill.taken();
         self.heard = now;
         if self.head.is_none_or(|head| time >= head.time) {
             self.head = Some(Head { time, at: now });

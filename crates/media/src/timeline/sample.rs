@@ -145,4 +145,6 @@ pub struct Stats {
     pub rephased: u64,
     /// Times the wall clock of a running epoch was anchored anew because it had drifted.
     pub reanchored: u64,
+    /// Times the stamps of a connection stood still while its frames kept coming, and arrival took their place.
+    pub standstills: u64,
 }

@@ -128,7 +128,13 @@ fn tracks_without_a_form_are_named() {
     let mut mux = Mux::new(Timestamp::ZERO);
     let omitted = mux.set_tracks(&tracks);
     assert_eq!(omitted.iter().map(|omitted| omitted.track).collect::<Vec<_>>(), [TrackId(2)]);
-    assert!(mux.carries(TrackId::VIDEO) && mux.carries(TrackId::AUDIO) && !mux.carries(TrackId(2)));
+    let written = |id| {
+        let (_, frame) = opaque(id, 0x06, b"unit");
+        let mut out = BytesMut::new();
+        mux.frame(&frame, &mut out);
+        !out.is_empty()
+    };
+    assert_eq!([0, 1, 2].map(written), [true, true, false]);
 }
 
 /// STREAMINFO: blocks of 4096, 48 kHz, two channels, 16 bits.

@@ -66,6 +66,42 @@ fn stamps_wrap_without_a_seam() {
     }
 }
 
+/// The wraps of the first days of March 2026, a few moments before and after each.
+#[test]
+fn a_wrap_may_come_at_any_moment() {
+    const WRAP: i64 = 1 << 33;
+    let second = TimeDelta::from_secs(1);
+    for (round, off_ms) in [(18_550, 0), (18_550, 333), (18_551, 480), (18_551, 520), (18_552, 4000)] {
+        let wrap = Timestamp::from_scale(round * WRAP, 90_000) - rillcast_mpegts::START;
+        let clip = clip().starting_at(wrap - TimeDelta::from_millis(off_ms));
+        let mut mux = Mux::new(Timestamp::ZERO);
+        mux.set_tracks(&clip.tracks);
+        let mut all = Demux::default();
+        for frame in &clip.frames {
+            let mut out = BytesMut::new();
+            if frame.key && frame.track == TrackId::VIDEO {
+                let mut splice = BytesMut::new();
+                mux.splice(&mut splice);
+                let mut viewer = Demux::default();
+                viewer.push(&splice);
+                let newest = all.pcrs.last().map(|pcr| pcr.value);
+                assert_eq!(viewer.pcrs.last().map(|pcr| pcr.value), newest);
+            }
+            mux.frame(frame, &mut out);
+            all.push(&out);
+        }
+        all.finish();
+        all.check_clock();
+        assert!(all.discontinuities.is_empty());
+        assert_eq!(all.pes.len(), clip.frames.len());
+        let of = |time: Timestamp| (time - Timestamp::ZERO + rillcast_mpegts::START).to_scale(90_000);
+        for (pes, frame) in all.pes_of(0x100).iter().zip(clip.clone().video_only().frames) {
+            assert_eq!((pes.pts, pes.dts), (of(frame.pts).rem_euclid(WRAP), of(frame.dts).rem_euclid(WRAP)));
+            assert!(diff(pes.dts, pes.pcr) <= second.to_scale(90_000));
+        }
+    }
+}
+
 #[test]
 fn a_short_hole_is_filled_and_a_long_one_marked() {
     let clip = clip().video_only();

@@ -2,12 +2,15 @@
 
 use media::{TICKS_PER_SECOND, TimeDelta, Timestamp};
 
-/// No target is shorter; the tag holds whole seconds.
+/// No target is shorter, for the tag holds whole seconds, and no segment that another one follows without a break:
+/// media sequence numbers start at a Unix second and must not outrun the clock, or they would go back at a restart.
 const MIN: TimeDelta = TimeDelta::from_secs(1);
 /// No target is longer, whatever the GOP: a playlist of three segments is half a minute as it is.
 const MAX: TimeDelta = TimeDelta::from_secs(12);
 /// A GOP of 2.002 s (60 pictures at 29.97 Hz) counts as 2 s: the tag speaks of rounded durations.
 const TOLERANCE: TimeDelta = TimeDelta::from_millis(50);
+/// What the stamps of a GOP of 1 s may lack of it before the target is fixed: a millisecond's rounding at both ends.
+const ROUNDING: TimeDelta = TimeDelta::from_millis(2);
 /// What a duration may exceed TARGETDURATION by and still be rounded down to it, however many decimals are
 /// printed (RFC 8216 4.3.3.1).
 const ROUNDED_DOWN: TimeDelta = TimeDelta::from_millis(499);
@@ -20,6 +23,8 @@ pub(super) struct Target {
     fixed: Option<(TimeDelta, u32)>,
     /// Start of the first segment of all.
     first: Option<Timestamp>,
+    /// Segments begun after that.
+    begun: i64,
     /// Whether a GOP was seen from key frame to key frame.
     measured: bool,
     /// The longest GOP, or part of one, while nothing is fixed.
@@ -46,6 +51,7 @@ impl Target {
             setting: setting.clamp(MIN, MAX),
             fixed: None,
             first: None,
+            begun: 0,
             measured: false,
             longest_gop: TimeDelta::ZERO,
             longest_segment: TimeDelta::ZERO,
@@ -82,9 +88,22 @@ impl Target {
         }
     }
 
-    /// Whether this key frame, `elapsed` after the segment's start, is nearer to the target than the next one
-    /// will be, if the GOPs stay as they are. Not before half of it: no tiny segments.
-    pub(super) fn is_nearest(&self, elapsed: TimeDelta) -> bool {
+    /// Whether a segment of `elapsed` may end `at` a key frame: not under a second, or that but for jitter where
+    /// those before it were no shorter on the whole.
+    fn is_long_enough(&self, at: Timestamp, elapsed: TimeDelta) -> bool {
+        if self.fixed.is_none() {
+            return elapsed >= MIN - ROUNDING;
+        }
+        let ahead = self.first.map_or(TimeDelta::ZERO, |first| MIN.times(self.begun + 1) - (at - first));
+        elapsed >= MIN || elapsed >= MIN - TOLERANCE && ahead <= TOLERANCE
+    }
+
+    /// Whether the key frame `at` this time, `elapsed` after the segment's start, is nearer to the target than the
+    /// next one will be, if the GOPs stay as they are. Not before half of it: no tiny segments.
+    pub(super) fn is_nearest(&self, at: Timestamp, elapsed: TimeDelta) -> bool {
+        if !self.is_long_enough(at, elapsed) {
+            return false;
+        }
         let aim = self.aim();
         if elapsed >= aim {
             return true;
@@ -95,7 +114,8 @@ impl Target {
     }
 
     /// Whether a segment that started at `open` has to end here without a key frame, for the next frame would be
-    /// too late by `step`. Where the next key frame is known to be out of reach, the way there is divided evenly.
+    /// too late by `step`. Where the next key frame is known to be out of reach, the way there is divided evenly,
+    /// unless the parts would be under a second.
     pub(super) fn is_forced(&self, open: Timestamp, elapsed: TimeDelta, step: TimeDelta) -> bool {
         if self.fixed.is_none() {
             return elapsed >= MAX;
@@ -107,11 +127,13 @@ impl Target {
         let expected = self.last_key.zip(self.gop).map(|(key, gop)| key + gop - open);
         let Some(expected) = expected.filter(|&expected| expected > limit) else { return false };
         let pieces = (expected.ticks() - 1) / limit.ticks() + 1;
-        elapsed + TimeDelta::from_ticks(step.ticks() / 2) >= TimeDelta::from_ticks(expected.ticks() / pieces)
+        let piece = TimeDelta::from_ticks(expected.ticks() / pieces);
+        piece >= MIN && elapsed >= MIN && elapsed + TimeDelta::from_ticks(step.ticks() / 2) >= piece
     }
 
     /// A segment starts.
     pub(super) fn begin(&mut self, start: Timestamp, key: Option<Timestamp>) {
+        self.begun += i64::from(self.first.is_some());
         self.first = self.first.or(Some(start));
         self.last_key = key.or(self.last_key);
     }
@@ -199,5 +221,14 @@ mod tests {
         let forced = |ms| target.is_forced(at(7000), TimeDelta::from_millis(ms), TimeDelta::from_millis(40));
         assert!(!forced(1600));
         assert!(forced(1680), "5 s in three parts");
+    }
+
+    #[test]
+    fn a_gop_of_a_second_may_jitter() {
+        let mut target = fixed_by(1000, 1000);
+        target.begin(at(1000), Some(at(1000)));
+        assert!(target.is_nearest(at(1970), TimeDelta::from_millis(970)));
+        target.begin(at(1970), Some(at(1970)));
+        assert!(!target.is_nearest(at(2940), TimeDelta::from_millis(970)), "two short ones outrun the clock");
     }
 }

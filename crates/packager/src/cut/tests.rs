@@ -214,3 +214,31 @@ fn data_alone_does_not_fill_a_segment_without_end() {
     assert!(starts.len() > 10 && starts[3..].windows(2).all(|pair| pair[1] - pair[0] == 2499), "{starts:?}");
     assert!(cuts[3..].iter().all(|cut| !cut.independent));
 }
+
+fn after(ms: i64, mut frames: Vec<(Frame, Part)>) -> Vec<(Frame, Part)> {
+    for (frame, _) in &mut frames {
+        frame.dts += TimeDelta::from_millis(ms);
+        frame.pts += TimeDelta::from_millis(ms);
+    }
+    frames
+}
+
+/// But for 50 ms: each by itself, and all of them together.
+fn assert_no_more_than_one_a_second(starts: &[i64], what: &str) {
+    assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= 950), "{what}: {starts:?}");
+    assert!((0..).zip(starts).all(|(count, start)| *start >= count * 1000 - 50), "{what}: {starts:?}");
+}
+
+#[test]
+fn segments_do_not_outrun_the_seconds() {
+    for gop in [200, 480, 680, 720, 800, 960, 1000, 1040, 1400, 1600, 1920] {
+        let (starts, cuts) = run(1, &gops(120_000, gop));
+        assert!(starts.len() > 50, "{gop}");
+        assert_no_more_than_one_a_second(&starts, &format!("{gop} ms"));
+        assert!(cuts.iter().all(|cut| cut.independent), "{gop}: {starts:?}");
+    }
+    for gop in [720, 960, 1600] {
+        let (starts, _) = run(1, &[gops(20_000, 1000), after(20_000, gops(60_000, gop))].concat());
+        assert_no_more_than_one_a_second(&starts, &format!("1 s, then {gop} ms"));
+    }
+}

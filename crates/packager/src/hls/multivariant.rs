@@ -20,7 +20,8 @@ pub struct Variant {
     pub bandwidth: u64,
     /// AVERAGE-BANDWIDTH in bits per second.
     pub average_bandwidth: u64,
-    /// RFC 6381 strings of the formats in it; the attribute is left out where one has none.
+    /// CODECS: RFC 6381 strings of all the formats in it. The attribute is left out where this is empty, as it has
+    /// to be where one of them has no string.
     pub codecs: Vec<String>,
     /// Width and height in pixels; none without video.
     pub resolution: Option<(u32, u32)>,

@@ -10,12 +10,16 @@ use crate::segment::Body;
 
 /// Media time held at most; what is over it takes the wall clock as it was.
 const MAX_HELD: TimeDelta = TimeDelta::from_secs(60);
+/// Bytes held at most, whatever the media time; a minute at 34 Mbit/s.
+const MAX_BYTES: usize = 256 << 20;
 
-/// The queue before the list.
+/// The queue before the list, bounded in media time and in bytes: what is over either is not waited for, and
+/// dropped where it cannot be listed yet, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Hold {
     bodies: VecDeque<Body>,
     held: TimeDelta,
+    held_bytes: usize,
     /// The newest epoch.
     epoch: u64,
     /// The newest settled wall clock, and its epoch.
@@ -34,7 +38,18 @@ impl Hold {
 
     pub(super) fn push(&mut self, body: Body) {
         self.held += body.duration;
+        self.held_bytes += body.bytes.len();
         self.bodies.push_back(body);
+    }
+
+    /// Drops the oldest of what is over the bounds, while nothing can be listed. What comes after that does not go
+    /// on from anything.
+    pub(super) fn drop_excess(&mut self) {
+        while self.is_full() && self.take_oldest().is_some() {
+            if let Some(next) = self.bodies.front_mut() {
+                next.discontinuity = true;
+            }
+        }
     }
 
     pub(super) fn release(&mut self) {
@@ -48,14 +63,68 @@ impl Hold {
     pub(super) fn pop(&mut self) -> Option<(Body, Timestamp)> {
         let body = self.bodies.front()?;
         let settled = self.anchor.is_some_and(|(epoch, _)| epoch == body.epoch);
-        if !settled && body.epoch == self.epoch && self.released == 0 && self.held <= MAX_HELD {
+        if !settled && body.epoch == self.epoch && self.released == 0 && !self.is_full() {
             return None;
         }
-        let body = self.bodies.pop_front()?;
-        self.held -= body.duration;
-        self.released = self.released.saturating_sub(1);
+        let body = self.take_oldest()?;
         let shown = body.start + body.delay;
         let date = self.anchor.map_or(shown, |(_, anchor)| anchor.wall_of(shown));
         Some((body, date))
+    }
+
+    fn is_full(&self) -> bool {
+        self.held > MAX_HELD || self.held_bytes > MAX_BYTES
+    }
+
+    fn take_oldest(&mut self) -> Option<Body> {
+        let body = self.bodies.pop_front()?;
+        self.held -= body.duration;
+        self.held_bytes -= body.bytes.len();
+        self.released = self.released.saturating_sub(1);
+        Some(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// Segments of 64 MiB and 1 ms, which share their memory.
+    fn filled(count: i64) -> Hold {
+        let bytes = Bytes::from(vec![0; 64 << 20]);
+        let mut hold = Hold::default();
+        for ms in 0..count {
+            hold.push(Body {
+                epoch: 0,
+                start: Timestamp::from_scale(ms, 1000),
+                duration: TimeDelta::from_millis(1),
+                delay: TimeDelta::ZERO,
+                bytes: bytes.clone(),
+                independent: true,
+                discontinuity: false,
+                tracks: Default::default(),
+                pictures: 1,
+            });
+        }
+        hold
+    }
+
+    #[test]
+    fn what_is_over_the_bytes_does_not_wait_for_the_clock() {
+        let mut hold = filled(6);
+        let starts: Vec<i64> =
+            std::iter::from_fn(|| hold.pop()).map(|(body, _)| body.start.to_scale(1000)).collect();
+        assert_eq!(starts, [0, 1]);
+    }
+
+    #[test]
+    fn what_is_over_the_bytes_and_cannot_be_listed_is_dropped() {
+        let mut hold = filled(6);
+        hold.drop_excess();
+        let kept: Vec<_> =
+            hold.bodies.iter().map(|body| (body.start.to_scale(1000), body.discontinuity)).collect();
+        assert_eq!(kept, [(2, true), (3, false), (4, false), (5, false)]);
     }
 }

@@ -27,11 +27,32 @@ fn nothing_comes_before_the_first_key_frame() {
     assert!(!run.chunks[1].start && !run.chunks[1].picture);
 }
 
+/// The PTS field of a PES packet (ISO/IEC 13818-1 2.4.3.7).
+fn pts(packets: &[u8]) -> u64 {
+    let header = packets.windows(4).position(|bytes| bytes == b"\0\0\x01\xe0").expect("a picture");
+    let field = packets[header + 9..header + 14].iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+    (field >> 33 & 7) << 30 | (field >> 17 & 0x7fff) << 15 | field >> 1 & 0x7fff
+}
+
+#[test]
+fn stamps_are_the_same_whenever_the_carrier_was_started() {
+    let context = context(0, vec![video()], true);
+    const DAY_MS: i64 = 86_400_000;
+    let mut old = Run::new();
+    old.push(&[picture(&context, 0, true), picture(&context, DAY_MS, true)]);
+    let mut new = Run::new();
+    new.push(&[picture(&context, DAY_MS, true)]);
+    assert_eq!(pts(&old.chunks[1].bytes), pts(&new.chunks[0].bytes));
+    let shown = (at(DAY_MS + 80) - media::Timestamp::ZERO + mpegts::START).to_scale(90_000);
+    assert_eq!(pts(&new.chunks[0].bytes), shown as u64 % (1 << 33));
+}
+
 #[test]
 fn every_key_frame_is_a_start_with_tables_and_a_splice() {
     let context = context(0, vec![video(), sound()], true);
     let mut run = Run::new();
     run.push(&stream(&context, 0, 5000, 1000));
+    assert_eq!(run.carrier.dropped(), 0);
     let starts: Vec<_> = run.chunks.iter().filter(|chunk| chunk.start).collect();
     assert_eq!(starts.len(), 5);
     for chunk in starts {

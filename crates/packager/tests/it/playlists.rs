@@ -78,10 +78,10 @@ fn nothing_is_told_before_the_wall_clock_is_settled() {
     let mut run = Run::new();
     let tracks = || vec![video(), sound()];
     run.push(&stream(&context(0, tracks(), false), 0, 8000, 2000));
-    assert!(!run.output.ready() && run.output.media_playlist().is_none());
+    assert!(run.output.multivariant().is_none() && run.output.media_playlist().is_none());
     let settled = context(0, tracks(), true);
     run.push(&stream(&settled, 8000, 8040, 2000));
-    assert!(run.output.ready());
+    assert!(run.output.multivariant().is_some());
     assert_eq!(run.media_playlist().matches("#EXTINF").count(), 4);
 }
 

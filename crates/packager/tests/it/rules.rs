@@ -221,7 +221,7 @@ impl Watch {
     /// After the end: everything that was muxed is in the segments, once and in order.
     fn finish(mut self) {
         self.flush();
-        if !self.output.ready() {
+        if self.output.media_playlist().is_none() {
             return;
         }
         let told: Vec<u8> = self.bodies.iter().flat_map(|body| body.bytes.iter().copied()).collect();
@@ -288,14 +288,15 @@ proptest! {
 
     /// Key frames at any distance that a target can hold: no segment is tiny, and all are independent.
     #[test]
-    fn no_segment_is_tiny(gops in vec(5usize..50, 3..60), has_sound: bool) {
+    fn no_segment_is_tiny(setting_s in 1u64..4, gops in vec(5usize..50, 3..60), has_sound: bool) {
         let settings = settings();
-        let mut watch = Watch::new(2, settings);
+        let mut watch = Watch::new(setting_s, settings);
         let stretch = Stretch {
             begin: Begin::Epoch, pause_ms: 0, gops, has_pictures: true, has_sound, skew_ms: 0, settles_ms: 0,
         };
         play(&mut watch, &stretch, 0, 0);
-        let second = TimeDelta::from_secs(1);
+        // Some of 25 pictures may lack one more to a second, if those before had one over.
+        let second = TimeDelta::from_millis(950);
         for body in &watch.bodies {
             prop_assert!(body.duration >= second, "{body:?}");
             prop_assert!(body.tracks.iter().any(|track| track.id == TrackId::VIDEO));

@@ -241,3 +241,54 @@ fn hub_time_starts_at_the_unix_time_of_the_first_frame() {
     assert_eq!(rig.epochs, [Epoch { id: 0, start: arrival(secs(17.0)).wall }]);
     assert_eq!(rig.out[0].frame.dts, rig.epochs[0].start);
 }
+
+/// An encoder whose clock advances at `percent` of real time during `stopped`.
+fn lame(encoder: &Encoder, until: f64, stopped: std::ops::Range<f64>, percent: f64) -> Vec<Unit> {
+    let mut units = encoder.units(0.0, until, secs(0.0));
+    for unit in units.iter_mut() {
+        let truth = unit.truth.as_secs_f64();
+        let slow = truth.min(stopped.end) - truth.min(stopped.start);
+        unit.dts = encoder.stamp(unit.truth - TimeDelta::from_secs_f64(slow * (1.0 - percent / 100.0)));
+    }
+    units
+}
+
+#[test]
+fn hub_time_goes_on_when_the_source_s_clock_stands_still() {
+    for encoder in [Encoder::rtmp(), Encoder::mpegts()] {
+        for (from, percent) in [(0.0, 0.0), (10.0, 0.0), (0.0, 2.0), (10.0, 2.0)] {
+            let mut rig = Rig { future: Some(ms(2500)), ..Rig::source(&encoder) };
+            rig.run(lame(&encoder, 60.0, from..60.0, percent));
+            assert_eq!((rig.epochs.len(), rig.line.stats().standstills), (1, 1), "{from} {percent}");
+            for out in rig.out.iter().filter(|out| out.unit.truth > ms(from as i64 * 1000 + 2500)) {
+                let late = rig.epochs[0].start + out.unit.truth - out.frame.dts;
+                assert!(late.abs() <= ms(300), "{from} {percent}: {:?} {late:?}", out.unit.truth);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_runs_again_is_followed_again() {
+    let encoder = Encoder::rtmp();
+    let mut rig = Rig { future: Some(ms(2500)), ..Rig::source(&encoder) };
+    rig.run(lame(&encoder, 60.0, 10.0..30.0, 0.0));
+    assert_eq!((rig.epochs.len(), rig.line.stats().standstills), (2, 1));
+    assert!(rig.out.last().unwrap().frame.dts - rig.epochs[0].start > ms(57_000));
+    rig.assert_in_sync(1);
+}
+
+#[test]
+fn a_network_that_lets_little_through_is_no_standstill() {
+    for percent in [3, 10, 30] {
+        let encoder = Encoder::rtmp();
+        let mut rig = Rig { future: None, ..Rig::source(&encoder) };
+        let mut units = encoder.units(0.0, 40.0, secs(0.0));
+        for unit in units.iter_mut().filter(|unit| unit.truth > ms(5_000)) {
+            unit.at = secs(5.0) + (unit.truth - ms(5_000)).to_duration() * 100 / percent;
+        }
+        rig.run(units);
+        assert_eq!((rig.epochs.len(), rig.line.stats().standstills), (1, 0), "{percent} %");
+        rig.assert_in_sync(0);
+    }
+}
