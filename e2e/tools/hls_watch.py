@@ -172,7 +172,8 @@ class Watch:
         self.latency = []
         self.max_rate = 0.0
         self.ended = False
-        self.outages = self.jumps = self.discontinuities = 0
+        self.outages = self.jumps = self.discontinuities = self.discontinuities_left = 0
+        self.discontinuity_sequence = []
 
     def poll(self):
         st, h, body, took = get(self.url)
@@ -217,6 +218,8 @@ class Watch:
                 )
             if old['end']:
                 err('sequence', '%s changed after EXT-X-ENDLIST' % self.name) if text != self.text else None
+            self.discontinuities_left += sum(bool(s.get('disc')) for s in old['segs'] if s['n'] < pl['seq'])
+        self.discontinuity_sequence = [*self.discontinuity_sequence[:1], pl['dseq']]
         for s in pl['segs']:
             k = self.known.get(s['n'])
             if k is None:
@@ -360,6 +363,8 @@ print(
                     segments=w.segments,
                     bytes=w.bytes,
                     discontinuities=w.discontinuities,
+                    discontinuities_left=w.discontinuities_left,
+                    discontinuity_sequence=w.discontinuity_sequence,
                     outages=w.outages,
                     jumps=w.jumps,
                     target=w.last and w.last['target'],

@@ -44,8 +44,8 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// The next connection, with TCP_NODELAY and (on Linux) TCP_USER_TIMEOUT set, and an IPv4 peer shown as IPv4. Errors of the system (no more
-/// files, no memory) are logged at most once in ten rests and waited out.
+/// The next connection, with TCP_NODELAY and (on Linux) TCP_USER_TIMEOUT set, and an IPv4 peer shown as IPv4.
+/// Errors of the system (no more files, no memory) are logged at most once in ten rests and waited out.
 pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let mut rests = 0u32;
     loop {

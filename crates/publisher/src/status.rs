@@ -22,6 +22,8 @@ pub struct StreamStatus {
     pub media: hub::Status,
     /// Time since the last frame came; none if none ever did.
     pub silent_for: Option<std::time::Duration>,
+    /// Frames that came too late, against the other tracks, to be sent in MPEG-TS.
+    pub late_frames: u64,
     /// What an output leaves out, and other things to know.
     pub warnings: Vec<String>,
     /// The last thing that went wrong at the input, with its time.

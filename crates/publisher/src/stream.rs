@@ -138,6 +138,7 @@ impl Running {
             silent_for: media.last_arrival.map(|last| now.saturating_sub(last)),
             media,
             warnings: self.ts.warnings().into_iter().chain(lock(&self.unsupported).iter().cloned()).collect(),
+            late_frames: self.ts.dropped(),
             last_error: lock(&self.last_error).clone(),
             viewers,
         }

@@ -46,8 +46,9 @@ pub(crate) fn until_stopped(config: Config, ready: Ready) -> anyhow::Result<Exit
 async fn work(config: Config, ready: Ready) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::catch().context("cannot catch signals")?;
     let rtmp_settings = config.settings.listeners.rtmp.clone();
-    let service = Service::new(config.settings)?;
+    // First, for the service clears the directories that it is given: what cannot run must not have done so.
     let http = http::Server::bind(&config.http)?;
+    let service = Service::new(config.settings)?;
     let rtmp = service.bind_rtmp()?;
     let addresses = Addresses { http: http.url(), rtmp: rtmp_url(rtmp_settings.listen_host, rtmp.as_ref())? };
     for stream in config.streams {

@@ -128,6 +128,10 @@ function showFacts(stream, now) {
   for (const track of stream.tracks) facts.push([kinds[track.kind], trackText(track)]);
   facts.push(['Bit rate', bitrate(stream.bits_per_second)]);
   if (stream.gop_ms) facts.push(['Key frame every', `${rounded(stream.gop_ms / 1000, 2)} s`]);
+  const { epochs, gaps, repaired, dropped, late } = stream.timeline;
+  const mended = [[epochs - 1, 'break'], [gaps, 'gap'], [repaired, 'repaired stamp'], [dropped, 'dropped frame'], [late, 'late frame']];
+  const told = mended.filter(([count]) => count > 0).map(([count, what]) => plural(count, what));
+  if (told.length) facts.push(['Timestamps', told.join(', ')]);
   facts.push(['Viewers', String(stream.viewers)]);
   const flat = facts.flatMap(([name, value], index) => [['dt', name, `${index}${name}`], ['dd', value, `${index}${name}=`]]);
   fit($('facts'), flat, ([, , key]) => key, ([tag]) => document.createElement(tag), (element, [, text]) => setText(element, text));

@@ -20,14 +20,15 @@ pub(super) struct Resource {
 impl Resource {
     /// The answer to a GET or HEAD.
     pub(super) fn answer(&self, request: &Parts) -> Response<Body> {
-        let ranged = request.headers.contains_key(header::RANGE);
+        // Range is defined for GET alone (RFC 9110 14.2).
+        let ranged = request.method == Method::GET && request.headers.contains_key(header::RANGE);
         let gzip = self.gzip.as_ref().filter(|_| !ranged && accepts_gzip(&request.headers));
         let tag = format!("\"{}{}\"", self.tag, if gzip.is_some() { "-gz" } else { "" });
-        if has_tag(&request.headers, &header::IF_NONE_MATCH, &tag) {
+        if none_match_lists(&request.headers, &tag) {
             return self.head(StatusCode::NOT_MODIFIED, &tag, body::empty());
         }
         let bytes = gzip.unwrap_or(&self.bytes);
-        let mut response = match self.range(&request.headers, &tag) {
+        let mut response = match ranged.then(|| self.range(&request.headers, &tag)).flatten() {
             None => {
                 let mut response = self.with_bytes(StatusCode::OK, &tag, request, bytes.clone());
                 if gzip.is_some() {
@@ -81,7 +82,8 @@ impl Resource {
     /// The one range asked for, none where the whole is to be sent: no range, one that we do not understand,
     /// several, or one with an If-Range of another version (RFC 9110 13.1.5, 14.2).
     fn range(&self, headers: &HeaderMap, tag: &str) -> Option<Result<(usize, usize), Unsatisfiable>> {
-        if headers.contains_key(header::IF_RANGE) && !has_tag(headers, &header::IF_RANGE, tag) {
+        // One strong tag: parts of two versions must never be put together.
+        if headers.get(header::IF_RANGE).is_some_and(|wanted| wanted != tag) {
             return None;
         }
         let spec = headers.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
@@ -113,26 +115,34 @@ fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
     }
 }
 
-fn has_tag(headers: &HeaderMap, name: &header::HeaderName, tag: &str) -> bool {
-    let listed = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    listed
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
+/// Whether If-None-Match lists the tag, by weak comparison (RFC 9110 13.1.2).
+fn none_match_lists(headers: &HeaderMap, tag: &str) -> bool {
+    listed(headers, &header::IF_NONE_MATCH)
         .any(|listed| listed == "*" || listed.strip_prefix("W/").unwrap_or(listed) == tag)
 }
 
-/// Whether gzip is named with a weight above zero (RFC 9110 12.5.3).
+/// Whether gzip has a weight above zero: its own, or that of `*` where it is not named (RFC 9110 12.5.3).
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let listed = headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
-    listed.flat_map(|value| value.split(',')).any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*");
-        let refused = parts.any(|part| {
-            part.strip_prefix("q=")
-                .is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0))
-        });
-        named && !refused
-    })
+    let weight_of = |name: &str| {
+        listed(headers, &header::ACCEPT_ENCODING).find_map(|coding| {
+            let (coding, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+            coding.trim().eq_ignore_ascii_case(name).then(|| weight(parameters))
+        })
+    };
+    weight_of("gzip").or_else(|| weight_of("*")).is_some_and(|weight| weight > 0.0)
+}
+
+/// The weight in the parameters of a coding, 1 where none can be read (RFC 9110 12.4.2).
+fn weight(parameters: &str) -> f32 {
+    let values = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
+    let mut weights = values.filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    weights.find_map(|(_, value)| value.trim().parse().ok()).unwrap_or(1.0)
+}
+
+/// The members of a header that is a list, over all its lines.
+fn listed<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
 #[cfg(test)]
@@ -192,8 +202,37 @@ mod tests {
         for range in ["bytes=4-2", "bytes=0-1,3-4", "lines=1-2", "bytes=x-"] {
             assert_eq!(ask(Method::GET, &[("range", range)]).0, StatusCode::OK, "{range} is ignored");
         }
-        let (status, headers, _) = ask(Method::GET, &[("range", "bytes=0-0"), ("if-range", "\"v0\"")]);
-        assert_eq!((status, headers.get("content-range")), (StatusCode::OK, None), "another version");
+    }
+
+    #[test]
+    fn a_range_is_for_get_alone() {
+        let (status, headers, body) = ask(Method::HEAD, &[("range", "bytes=2-4")]);
+        assert_eq!((status, body.len()), (StatusCode::OK, 0));
+        assert_eq!(
+            (headers.get("content-range"), &headers["content-length"]),
+            (None, &"10".parse().expect("a value"))
+        );
+        assert_eq!(ask(Method::HEAD, &[("range", "bytes=10-")]).0, StatusCode::OK);
+    }
+
+    #[test]
+    fn a_condition_on_a_range_is_met_by_the_same_bytes_alone() {
+        for (tag, expected) in [
+            ("\"v1\"", StatusCode::PARTIAL_CONTENT),
+            ("\"v0\"", StatusCode::OK),
+            ("W/\"v1\"", StatusCode::OK),
+            ("*", StatusCode::OK),
+            ("\"v0\", \"v1\"", StatusCode::OK),
+            ("Thu, 01 Jan 2026 00:00:00 GMT", StatusCode::OK),
+        ] {
+            let (status, headers, _) = ask(Method::GET, &[("range", "bytes=0-0"), ("if-range", tag)]);
+            assert_eq!(status, expected, "{tag}");
+            assert_eq!(
+                headers.get("content-range").is_some(),
+                expected == StatusCode::PARTIAL_CONTENT,
+                "{tag}"
+            );
+        }
     }
 
     #[test]
@@ -208,9 +247,18 @@ mod tests {
 
     #[test]
     fn compression_is_used_where_it_is_wanted() {
-        for (accept, compressed) in
-            [("gzip", true), ("br, gzip;q=0.5", true), ("*", true), ("gzip;q=0", false), ("identity", false)]
-        {
+        for (accept, compressed) in [
+            ("gzip", true),
+            ("br, gzip;q=0.5", true),
+            ("*", true),
+            ("*;q=0, gzip", true),
+            ("gzip;q=0", false),
+            ("gzip; Q=0.000", false),
+            ("gzip;q=0, *", false),
+            ("*, gzip;q=0", false),
+            ("*;q=0", false),
+            ("identity", false),
+        ] {
             let (_, headers, _) = ask(Method::GET, &[("accept-encoding", accept)]);
             assert_eq!(headers.get("content-encoding").is_some(), compressed, "{accept}");
             assert_eq!(headers["etag"], if compressed { "\"v1-gz\"" } else { "\"v1\"" });

@@ -1,5 +1,6 @@
 //! The MPEG-TS carrier of a stream: muxed once, read by HLS and by every viewer of HTTP MPEG-TS.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ struct Shared {
     code: Code,
     hls: Option<Arc<hls::Output>>,
     warnings: Mutex<Vec<String>>,
+    dropped: AtomicU64,
 }
 
 /// A running carrier; it stops when the last of these is dropped.
@@ -54,7 +56,8 @@ impl Output {
         hls: Option<Arc<hls::Output>>,
         cancel: CancellationToken,
     ) -> Self {
-        let shared = Arc::new(Shared { hub, code, hls, warnings: Mutex::default() });
+        let shared =
+            Arc::new(Shared { hub, code, hls, warnings: Mutex::default(), dropped: AtomicU64::new(0) });
         let tasks = TaskTracker::new();
         let for_hls = shared.hls.is_some().then(|| spawn(&shared, &cancel, &tasks)).flatten();
         let running = Mutex::new(for_hls.as_ref().map(Arc::downgrade).unwrap_or_default());
@@ -75,6 +78,11 @@ impl Output {
     /// What is left out of MPEG-TS, as sentences.
     pub(crate) fn warnings(&self) -> Vec<String> {
         self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Frames that came too late to be sent, of the carrier that runs.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
     /// Resolves when no carrier runs any more, after the stream was cancelled.
@@ -135,6 +143,7 @@ async fn carry(shared: &Shared, mut cursor: hub::Cursor<hub::Entry>, ring: &Ring
                 seen = Some(entry.context);
             }
         }
+        shared.dropped.store(carrier.dropped(), Ordering::Relaxed);
         if let Some(hls) = &shared.hls {
             hls.push(&chunks);
         }

@@ -39,6 +39,7 @@ struct Stream {
     viewers: usize,
     warnings: Vec<String>,
     last_error: Option<LastError>,
+    timeline: Timeline,
     /// Paths of its outputs, from the root of this server.
     outputs: Outputs,
 }
@@ -62,6 +63,17 @@ struct Track {
     frame_rate: Option<f64>,
     sample_rate: Option<u32>,
     channels: Option<u32>,
+}
+
+/// What the source's timestamps asked for, since the stream was started.
+#[derive(Serialize)]
+struct Timeline {
+    epochs: u64,
+    gaps: u64,
+    repaired: u64,
+    dropped: u64,
+    /// Frames too late, against the other tracks, for MPEG-TS.
+    late: u64,
 }
 
 #[derive(Serialize)]
@@ -111,6 +123,13 @@ fn stream(status: StreamStatus) -> Stream {
         viewers: status.viewers,
         warnings: status.warnings,
         last_error: status.last_error.map(|(at, message)| LastError { at_ms: unix_ms(at), message }),
+        timeline: Timeline {
+            epochs: status.media.timeline.epochs,
+            gaps: status.media.timeline.gaps,
+            repaired: status.media.timeline.repaired,
+            dropped: status.media.timeline.dropped,
+            late: status.late_frames,
+        },
         outputs: Outputs {
             hls: path(status.protocols.hls, "index.m3u8"),
             mpegts: path(status.protocols.mpegts, "mpegts"),
