@@ -141,7 +141,8 @@ impl Service {
     /// Starts a stream: its inputs and its outputs. It is active from now on, with or without media.
     ///
     /// # Errors
-    /// [`Error::Running`] when a stream with that code runs; it is left as it is. [`Error::Directory`] when its
+    /// [`Error::Running`] when a stream with that code runs; it is left as it is. [`Error::Stopping`] when its `stop`
+    /// has not ended yet. [`Error::Directory`] when its
     /// segments cannot be written where the settings say.
     pub async fn start(self: &Arc<Self>, stream: Stream) -> Result<(), Error> {
         let running = {
