@@ -154,7 +154,7 @@ impl Round {
 
 impl<'a> Player<'a> {
     fn new(service: &'a Service, publication: Publication) -> Self {
-        let intake = Intake::new(&publication);
+        let intake = Intake::new(Arc::clone(&publication.feed));
         let (demux, round) = (flv::Demux::new(), Round::default());
         Self { service, publication, intake, demux, pace: None, offset_ms: 0, round }
     }

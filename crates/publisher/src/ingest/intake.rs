@@ -12,8 +12,6 @@ use bytes::Bytes;
 use media::timeline::Arrival;
 use media::{Codec, Kind, Track, TrackId};
 
-use crate::service::Publication;
-
 /// How long the first frames wait for a second track, by arrival and by source time.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes that may wait: a burst at the start ends the patience early.
@@ -49,8 +47,7 @@ struct Known {
 }
 
 impl Intake {
-    pub(crate) fn new(publication: &Publication) -> Self {
-        let feed = Arc::clone(&publication.feed);
+    pub(crate) fn new(feed: Arc<hub::Feed>) -> Self {
         Self { feed, tracks: BTreeMap::new(), held: Vec::new(), held_bytes: 0, live: false }
     }
 
@@ -103,5 +100,90 @@ impl Intake {
         let waited =
             self.held.first().is_some_and(|(first, _)| now.mono.saturating_sub(first.mono) >= PATIENCE);
         waited || self.held.len() >= MAX_HELD_FRAMES || self.held_bytes >= MAX_HELD_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use hub::{Cursor, Entry, Limits, Stream};
+    use media::Timestamp;
+    use media::codec::{aac, opaque};
+    use media::timeline::SourceClock;
+
+    use super::*;
+
+    fn sound() -> Codec {
+        Codec::Aac(aac::Config::decode(&[0x11, 0x90]).expect("48 kHz stereo"))
+    }
+
+    fn data() -> Codec {
+        Codec::Opaque(opaque::Config { stream_type: 6, descriptors: Bytes::new() })
+    }
+
+    struct Source {
+        stream: Arc<Stream>,
+        intake: Intake,
+        cursor: Cursor<Entry>,
+    }
+
+    impl Source {
+        fn new() -> Self {
+            let stream = Stream::new(Limits { keep_unread: true, ..Limits::default() });
+            let intake = Intake::new(Arc::new(stream.open(SourceClock::RTMP)));
+            let cursor = stream.subscribe().expect("open");
+            Self { stream, intake, cursor }
+        }
+
+        fn send(&mut self, track: TrackId, ms: u64) -> bool {
+            let mono = Duration::from_millis(ms);
+            let now = Arrival { mono, wall: Timestamp::from_duration(mono) };
+            let data = Bytes::from_static(b"unit");
+            self.intake.unit(now, Unit { track, dts: ms, cts: 0, key: true, data })
+        }
+
+        /// How many tracks each frame that has come out belongs beside.
+        fn tracks_of_frames(&mut self) -> Vec<usize> {
+            let mut entries = Vec::new();
+            let _ = self.cursor.poll_read(&mut Context::from_waker(Waker::noop()), &mut entries, usize::MAX);
+            entries.iter().map(|entry| entry.context.tracks.len()).collect()
+        }
+    }
+
+    #[test]
+    fn a_source_of_one_kind_is_waited_for_no_longer_than_a_second() {
+        let mut source = Source::new();
+        source.intake.track(TrackId::AUDIO, sound());
+        for ms in (0..1000).step_by(20) {
+            assert!(source.send(TrackId::AUDIO, ms));
+        }
+        assert_eq!(source.tracks_of_frames(), [0; 0]);
+        source.send(TrackId::AUDIO, 1000);
+        assert_eq!(source.tracks_of_frames(), [1; 51], "and nothing of it is lost");
+    }
+
+    #[test]
+    fn what_is_promised_and_never_comes_is_not_announced_and_what_comes_late_is() {
+        let mut source = Source::new();
+        source.intake.track(TrackId::AUDIO, sound());
+        source.intake.track(TrackId(2), data());
+        for ms in (0..1100).step_by(20) {
+            source.send(TrackId::AUDIO, ms);
+        }
+        assert!(source.tracks_of_frames().iter().all(|&tracks| tracks == 1));
+        source.send(TrackId(2), 1100);
+        assert_eq!(source.tracks_of_frames(), [2]);
+        assert!(source.send(TrackId(9), 1120), "a track that nobody promised is passed over");
+        assert_eq!(source.tracks_of_frames(), [0; 0]);
+    }
+
+    #[test]
+    fn a_source_that_lost_its_stream_learns_it_while_it_waits() {
+        let mut source = Source::new();
+        source.intake.track(TrackId::AUDIO, sound());
+        assert!(source.send(TrackId::AUDIO, 0));
+        let _other = source.stream.open(SourceClock::RTMP);
+        assert!(!source.send(TrackId::AUDIO, 20));
     }
 }

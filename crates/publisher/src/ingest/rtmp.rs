@@ -250,7 +250,7 @@ impl Connection {
         match admitted {
             Ok(publication) => {
                 self.session.accept_publish(now)?;
-                let intake = Intake::new(&publication);
+                let intake = Intake::new(Arc::clone(&publication.feed));
                 self.publishing = Some(Publishing { publication, intake, demux: flv::Demux::new() });
             }
             Err((status, why)) => {
