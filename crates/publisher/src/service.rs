@@ -283,21 +283,16 @@ impl Service {
             return Err(Denied::NotPublished(code));
         }
         let open = || self.sessions.open(opening, &running.cancel);
-        let claimed = running.claim(key, self.clock.elapsed(), open);
-        let session = claimed.map_err(|refused| Denied::Refused(code, refused))?;
-        Ok(Self::publication(running, session, clock))
+        let claimed = running.claim(key, self.clock.elapsed(), clock, open);
+        let (session, feed) = claimed.map_err(|refused| Denied::Refused(code, refused))?;
+        Ok(Publication { running, feed: Arc::new(feed), session })
     }
 
     /// Lets a source of our own feed a stream.
     pub(crate) fn seize(&self, running: &Arc<Running>, opening: Opening, clock: SourceClock) -> Publication {
         let open = || self.sessions.open(opening, &running.cancel);
-        let session = running.seize(self.clock.elapsed(), open);
-        Self::publication(Arc::clone(running), session, clock)
-    }
-
-    fn publication(running: Arc<Running>, session: Open, clock: SourceClock) -> Publication {
-        let feed = Arc::new(running.hub.open(clock));
-        Publication { running, feed, session }
+        let (session, feed) = running.seize(self.clock.elapsed(), clock, open);
+        Publication { running: Arc::clone(running), feed: Arc::new(feed), session }
     }
 
     /// Whether a publisher from there may make a stream by coming.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use media::timeline::SourceClock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -79,19 +80,32 @@ impl Running {
         &self,
         key: Option<&str>,
         now: Duration,
+        clock: SourceClock,
         open: impl FnOnce() -> Open,
-    ) -> Result<Open, Refused> {
+    ) -> Result<(Open, hub::Feed), Refused> {
         let mut source = lock(&self.source);
         self.admit(source.as_deref(), key, now)?;
-        Ok(self.replace(&mut source, now, open))
+        Ok(self.replace(&mut source, now, clock, open))
     }
 
     /// Lets a source of our own feed the stream from now on.
-    pub(crate) fn seize(&self, now: Duration, open: impl FnOnce() -> Open) -> Open {
-        self.replace(&mut lock(&self.source), now, open)
+    pub(crate) fn seize(
+        &self,
+        now: Duration,
+        clock: SourceClock,
+        open: impl FnOnce() -> Open,
+    ) -> (Open, hub::Feed) {
+        self.replace(&mut lock(&self.source), now, clock, open)
     }
 
-    fn replace(&self, source: &mut Option<Arc<Session>>, now: Duration, open: impl FnOnce() -> Open) -> Open {
+    /// Session and feed are opened under the lock of the source: of two who come at once, the later has both.
+    fn replace(
+        &self,
+        source: &mut Option<Arc<Session>>,
+        now: Duration,
+        clock: SourceClock,
+        open: impl FnOnce() -> Open,
+    ) -> (Open, hub::Feed) {
         if let Some(current) = source.as_ref() {
             current.cancel(Ended::TakenOver);
         }
@@ -99,7 +113,7 @@ impl Running {
         session.note_media(now);
         *source = Some(Arc::clone(session.session()));
         lock(&self.unsupported).clear();
-        session
+        (session, self.hub.open(clock))
     }
 
     /// The session feeds the stream no more, unless another one does already.
