@@ -36,8 +36,8 @@ pub struct Service {
     pub(crate) refusals: Refusals,
     listeners: Mutex<Listeners>,
     streams: Mutex<BTreeMap<Code, Slot>>,
-    /// Segment directories that are ours alone as long as these are held.
-    _claims: Vec<disk::Claim>,
+    /// The segment directory is ours alone as long as this is held.
+    _claim: Option<disk::Claim>,
     /// Ends everything.
     cancel: CancellationToken,
     /// Connections and workers that belong to no stream.
@@ -57,6 +57,18 @@ impl Slot {
             Self::Running(running) => Some(running),
             Self::Stopping => None,
         }
+    }
+}
+
+/// Frees the code of a stopping stream, also when the caller of `stop` does not wait for its end.
+struct Vacating<'a> {
+    service: &'a Service,
+    code: &'a Code,
+}
+
+impl Drop for Vacating<'_> {
+    fn drop(&mut self) {
+        self.service.streams().remove(self.code);
     }
 }
 
@@ -105,11 +117,9 @@ impl Service {
     /// [`Error::Directory`] when a segment directory is neither empty nor ours, or cannot be used. What an
     /// earlier run left in it is removed.
     pub fn new(settings: Settings) -> Result<Arc<Self>, Error> {
-        let dirs = [("publisher.hls.dir", &settings.hls.dir)];
-        let claims =
-            dirs.into_iter().filter_map(|(setting, dir)| Some(disk::claim(setting, dir.as_deref()?)));
-        let claims = claims.collect::<Result<_, _>>()?;
-        Ok(Arc::new(Self::with(settings, claims)))
+        let claim =
+            settings.hls.dir.as_deref().map(|dir| disk::claim("publisher.hls.dir", dir)).transpose()?;
+        Ok(Arc::new(Self::with(settings, claim)))
     }
 
     /// A service for tests, without the rest of the server: default settings, system-chosen ports on loopback,
@@ -121,17 +131,17 @@ impl Service {
             listener.listen_host = Some(std::net::Ipv4Addr::LOCALHOST.into());
             listener.port = 0;
         }
-        Arc::new(Self::with(settings, Vec::new()))
+        Arc::new(Self::with(settings, None))
     }
 
-    fn with(settings: Settings, claims: Vec<disk::Claim>) -> Self {
+    fn with(settings: Settings, claim: Option<disk::Claim>) -> Self {
         Self {
             clock: Clock::start(),
             sessions: Arc::default(),
             refusals: Refusals::default(),
             listeners: Mutex::new(settings.listeners.clone()),
             streams: Mutex::default(),
-            _claims: claims,
+            _claim: claim,
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             settings,
@@ -195,6 +205,7 @@ impl Service {
             streams.insert(code.clone(), Slot::Stopping);
             running
         };
+        let _vacating = Vacating { service: self, code };
         self.sessions.cancel_stream(code, why);
         running.cancel.cancel();
         running.hub.close();
@@ -204,7 +215,6 @@ impl Service {
         if let Some(hls) = &running.hls {
             hls.stop(*why == Ended::StreamStopped).await;
         }
-        self.streams().remove(code);
         tracing::info!(stream = %code, reason = %why, "stream stopped");
         Ok(())
     }

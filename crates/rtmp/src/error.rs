@@ -1,7 +1,7 @@
 //! What can go wrong, in three families: the peer broke the specification, the peer wants what we lack, our own
 //! side called at the wrong time.
 
-use crate::server::Timer;
+use crate::server::{Timer, code};
 
 /// Why bytes were refused, or a call was.
 ///
@@ -85,9 +85,9 @@ impl Error {
     /// better be closed without a word (the peer does not speak RTMP, or no longer makes sense).
     pub fn reply(&self) -> Option<&'static str> {
         match self {
-            Self::Limit { .. } | Self::Order { .. } => Some("NetConnection.Connect.Rejected"),
+            Self::Limit { .. } | Self::Order { .. } => Some(code::CONNECT_REJECTED),
             Self::Timeout(Timer::Request | Timer::Verdict) => Some("NetConnection.Connect.IdleTimeOut"),
-            Self::Unsupported { .. } => Some("NetConnection.Call.Failed"),
+            Self::Unsupported { .. } => Some(code::CALL_FAILED),
             Self::At { source, .. } => source.reply(),
             _ => None,
         }

@@ -170,3 +170,14 @@ async fn shutdown_ends_everything_with_its_own_reason() {
     assert_eq!(reason(&service, Role::Viewer).await, Ended::Shutdown);
     assert_eq!(reason(&service, Role::Publisher).await, Ended::Shutdown);
 }
+
+#[tokio::test]
+async fn a_stop_that_nobody_waits_for_frees_the_code_all_the_same() {
+    let service = Service::for_testing();
+    service.start(clip_stream("news")).await.expect("started");
+    // Polled once, so that it has begun, and dropped.
+    let stopping = tokio::time::timeout(Duration::ZERO, service.stop(&code("news"))).await;
+    assert!(stopping.is_err() || service.statuses().is_empty());
+    service.start(clip_stream("news")).await.expect("started again");
+    service.shutdown().await;
+}

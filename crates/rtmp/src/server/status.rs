@@ -19,14 +19,10 @@ pub mod code {
     pub const PUBLISH_BAD_NAME: &str = "NetStream.Publish.BadName";
     /// The publisher may not do so: wrong or missing key.
     pub const PUBLISH_DENIED: &str = "NetStream.Publish.Denied";
-    /// The publication cannot be accepted for another reason.
-    pub const PUBLISH_FAILED: &str = "NetStream.Publish.Failed";
     /// The publication is over.
     pub const UNPUBLISH_SUCCESS: &str = "NetStream.Unpublish.Success";
     /// `play` is refused.
     pub const PLAY_FAILED: &str = "NetStream.Play.Failed";
-    /// There is no stream of that name.
-    pub const PLAY_NOT_FOUND: &str = "NetStream.Play.StreamNotFound";
 }
 
 /// The information object of a reply or status.
