@@ -12,6 +12,7 @@ mod log;
 mod rate;
 mod ring;
 mod stream;
+mod sync;
 
 pub use entry::{Context, Entry};
 pub use log::{Item, Limits, Log, Place};

@@ -1,10 +1,11 @@
 //! A bounded ring with one writer and any number of cursors.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 
 use crate::log::{Item, Limits, Log, Place};
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// The writer's end, and the place to subscribe. Cloning gives another handle to the same ring.
 pub struct Ring<T> {
