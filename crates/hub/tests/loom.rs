@@ -48,8 +48,8 @@ fn numbers(runs: &[(Read, Vec<u64>)]) -> Vec<u64> {
     runs.iter().flat_map(|(_, numbers)| numbers.iter().copied()).collect()
 }
 
-/// Polls once, so that the cursor may wait, and lets go of it.
-fn poll_and_leave(mut cursor: Cursor<Unit>) {
+/// Polls once, so that the cursor waits.
+fn wait(cursor: &mut Cursor<Unit>) {
     block_on(std::future::poll_fn(|cx| {
         let _ = cursor.poll_read(cx, &mut Vec::new(), usize::MAX);
         std::task::Poll::Ready(())
@@ -105,9 +105,10 @@ fn who_subscribes_while_it_is_written_to_begins_at_a_start() {
 fn who_unsubscribes_takes_no_wake_up_of_others_with_it() {
     model(|| {
         let ring = Ring::new(Limits::default());
-        let leaving = ring.subscribe().expect("an open ring");
+        let mut leaving = ring.subscribe().expect("an open ring");
         let staying = ring.subscribe().expect("an open ring");
-        let leaver = thread::spawn(move || poll_and_leave(leaving));
+        wait(&mut leaving);
+        let leaver = thread::spawn(move || drop(leaving));
         let reader = thread::spawn(move || numbers(&read_all(staying)));
         ring.push(Unit(0));
         ring.close();
