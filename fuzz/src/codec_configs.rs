@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use media::codec::{aac, ac3, av1, flac, h264, h265, mpa, opus, vp9};
-use media::{Codec, Error, nal};
+use media::{Codec, Error, Kind, nal};
 
 use crate::input::Input;
 
@@ -51,6 +51,8 @@ pub(crate) fn check(codec: &Codec) {
     let string = codec.codec_string().expect("none of these is opaque");
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     assert!(!string.is_empty() && string.chars().all(plain), "{string}");
+    assert!(!codec.name().is_empty() && codec.update(&[]).is_none());
+    assert_eq!(codec.is_random_access(&[]), codec.kind() == Kind::Audio, "any sound is, no empty picture is");
     if let Some(video) = codec.video() {
         let stated = matches!(codec, Codec::H264(_) | Codec::H265(_));
         assert!(!stated || (video.width > 0 && video.height > 0), "{video:?}");
@@ -63,7 +65,7 @@ pub(crate) fn check(codec: &Codec) {
         assert_ne!(audio.samples_per_frame, Some(0));
     }
     assert_eq!((codec.video().is_some(), codec.audio().is_some()), {
-        let pictures = codec.kind() == media::Kind::Video;
+        let pictures = codec.kind() == Kind::Video;
         (pictures, !pictures)
     });
     again(codec);
@@ -81,12 +83,18 @@ fn again(codec: &Codec) {
             assert_eq!(again.map(|again| again.with_size(video.width, video.height)).as_ref(), Ok(config));
         }
         Codec::Aac(config) => aac_again(config),
-        Codec::Opus(config) => {
-            assert_eq!(opus::Config::decode(config.head()).as_ref(), Ok(config));
-            assert_eq!(config.mapping().len(), usize::from(config.channels()));
+        Codec::Opus(config) => opus_again(config),
+        Codec::Flac(config) => {
+            assert_eq!(flac::Config::decode(config.streaminfo()).as_ref(), Ok(config));
+            assert!((1..=32).contains(&config.bits_per_sample()));
         }
-        Codec::Flac(config) => assert_eq!(flac::Config::decode(config.streaminfo()).as_ref(), Ok(config)),
-        _ => {}
+        Codec::Mpa(config) => {
+            assert!((1..=3).contains(&config.layer()), "{config:?}");
+            assert_eq!(config.is_mpeg1(), config.audio().sample_rate >= 32_000);
+        }
+        Codec::Ac3(config) => assert_eq!(config.is_enhanced(), config.name() == "E-AC-3"),
+        Codec::Opaque(_) => {}
+        _ => unreachable!("a codec without a target"),
     }
 }
 
@@ -126,4 +134,15 @@ fn aac_again(config: &aac::Config) {
         assert_eq!(seen.audio().samples_per_frame, config.audio().samples_per_frame);
     }
     assert!(config.adts_header(8185).is_err());
+}
+
+fn opus_again(config: &opus::Config) {
+    assert_eq!(opus::Config::decode(config.head()).as_ref(), Ok(config));
+    let decoded = usize::from(config.streams()) + usize::from(config.coupled_streams());
+    assert!((1..=255).contains(&decoded) && config.coupled_streams() <= config.streams(), "{config:?}");
+    let sources = config.mapping().iter().map(|&source| usize::from(source));
+    assert!(sources.clone().all(|source| source < decoded || source == 255), "{config:?}");
+    assert_eq!(sources.count(), usize::from(config.channels()));
+    let most = [2, 8].get(usize::from(config.mapping_family())).copied().unwrap_or(255);
+    assert!(config.channels() <= most, "{config:?}");
 }

@@ -9,6 +9,7 @@ mod amf0;
 mod chunks;
 mod codec_configs;
 mod flv;
+mod http_head;
 mod input;
 mod messages;
 mod session;
@@ -19,6 +20,7 @@ pub use amf0::amf0;
 pub use chunks::chunks;
 pub use codec_configs::codec_configs;
 pub use flv::{flv_file, flv_tags};
+pub use http_head::http_head;
 pub use messages::messages;
 pub use session::session;
 pub use timeline::timeline;
@@ -29,13 +31,14 @@ use rtmp::Limits;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("access_units", access_units),
     ("amf0", amf0),
     ("chunks", chunks),
     ("codec_configs", codec_configs),
     ("flv_file", flv_file),
     ("flv_tags", flv_tags),
+    ("http_head", http_head),
     ("messages", messages),
     ("session", session),
     ("timeline", timeline),

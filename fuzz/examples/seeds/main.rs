@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout)]
 
 mod codecs;
+mod http_heads;
 mod recordings;
 mod rtmp_parts;
 mod sessions;
@@ -24,6 +25,7 @@ fn main() -> Result<()> {
     let mut seeds = Seeds::new()?;
     recordings::write(&mut seeds)?;
     codecs::write(&mut seeds)?;
+    http_heads::write(&mut seeds)?;
     rtmp_parts::write(&mut seeds)?;
     sessions::write(&mut seeds)?;
     timelines::write(&mut seeds)?;
