@@ -73,16 +73,27 @@ pub(crate) fn amf0_body(message: &Message) -> Bytes {
 const TAG_HEADER: usize = 11;
 /// Length of the size behind each message inside an aggregate.
 const BACK_POINTER: usize = 4;
+/// Messages that one aggregate may hold, for each becomes a tag of its own: more than a sender has reason to gather.
+const MAX_AGGREGATED: usize = 4096;
 
 /// The messages inside an aggregate message, as tags (7.1.6).
 ///
 /// Their timestamps count from the first of them, which stands for the time of the aggregate. What is neither
-/// audio, video nor data is left out. Fails where a length goes beyond the end.
+/// audio, video nor data is left out. Fails where a length goes beyond the end, and where there are more than 4096.
+///
+/// Bodies are copied, so that one that is kept does not keep the whole aggregate.
 pub fn aggregate(message: &Message) -> Result<Vec<Tag>, Error> {
     let mut rest = message.body.clone();
     let mut tags = Vec::new();
     let mut first = None;
-    while !rest.is_empty() {
+    for count in 1.. {
+        if rest.is_empty() {
+            break;
+        }
+        if count > MAX_AGGREGATED {
+            let (what, value, limit) = ("messages in an aggregate", count as u64, MAX_AGGREGATED as u64);
+            return Err(Error::Limit { what, value, limit });
+        }
         let truncated = Error::Truncated { what: "aggregate message", len: message.body.len() };
         let Some(header) = rest.first_chunk::<TAG_HEADER>().copied() else { return Err(truncated) };
         rest.advance(TAG_HEADER);
@@ -96,6 +107,7 @@ pub fn aggregate(message: &Message) -> Result<Vec<Tag>, Error> {
         let timestamp = u32::from_be_bytes([header[7], header[4], header[5], header[6]]);
         let offset = timestamp.wrapping_sub(*first.get_or_insert(timestamp));
         if let Some(kind) = TagKind::from_type(header[0]) {
+            let body = Bytes::copy_from_slice(&body);
             tags.push(Tag { kind, timestamp_ms: message.timestamp_ms.wrapping_add(offset), body });
         }
     }
@@ -126,6 +138,24 @@ mod tests {
         assert!(aggregate(&message(b"\x08\0\0\x09\0\0\0\0\0\0\0aa")).is_err());
         assert!(aggregate(&message(b"\x08\0\0")).is_err());
         assert_eq!(aggregate(&message(b"")).unwrap(), []);
+    }
+
+    #[test]
+    fn an_aggregate_of_very_many_messages_is_an_error() {
+        let one = b"\x08\0\0\x01\0\x01\0\0\0\0\0a\0\0\0\x0c";
+        assert_eq!(aggregate(&message(&one.repeat(4096))).unwrap().len(), 4096);
+        let result = aggregate(&message(&one.repeat(4097)));
+        assert!(matches!(result, Err(Error::Limit { value: 4097, limit: 4096, .. })));
+    }
+
+    #[test]
+    fn a_tag_out_of_an_aggregate_does_not_keep_all_of_it() {
+        let filler = [0; 4000 * 15];
+        let aggregated = [&b"\x08\0\0\x01\0\x01\0\0\0\0\0a\0\0\0\x0c"[..], &filler].concat();
+        let aggregated = message(&aggregated);
+        let tags = aggregate(&aggregated).unwrap();
+        assert_eq!(tags.len(), 1);
+        assert!(tags[0].body.is_unique(), "it has its own memory");
     }
 
     #[test]

@@ -33,6 +33,10 @@ impl Config {
     /// programs in one E-AC-3 stream, the first is described.
     pub fn decode(data: &[u8]) -> Result<Self, Error> {
         let first = Syncframe::decode(data)?;
+        if matches!(first.role, Role::Extension) {
+            let (what, field, expected) = ("AC-3 syncframe", "strmtyp of the first", "0 or 2");
+            return Err(Error::Invalid { what, field, value: 1, expected });
+        }
         let mut locations = first.locations;
         let mut samples = first.samples;
         let mut rest = data;
@@ -254,6 +258,8 @@ mod tests {
         frame[5] = 17 << 3;
         assert!(Config::decode(&frame).is_err());
         assert!(Config::decode(&enhanced(3, 0, 3, 2, 0, [0; 4])).is_err());
+        // More channels of a program that is not there; with an empty chanmap there would be none at all.
+        assert!(Config::decode(&enhanced(1, 0, 3, 2, 0, [0, 0x10, 0, 0])).is_err());
         assert!(Config::decode(&AC3_51[..6]).is_err());
         assert!(Config::decode(&AC3_51[1..]).is_err());
     }

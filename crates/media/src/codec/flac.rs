@@ -44,6 +44,9 @@ impl Config {
     fn streaminfo_block(block: &[u8]) -> Result<Self, Error> {
         let mut reader = BitReader::new(block, "FLAC stream information");
         let (least, most) = (reader.bits(16)?, reader.bits(16)?);
+        if least > most {
+            return Err(reader.invalid("minimum block size", least.into(), "at most the maximum"));
+        }
         reader.skip(2 * 24)?; // frame sizes
         let sample_rate = reader.bits(20)?;
         if sample_rate == 0 {
@@ -116,5 +119,9 @@ mod tests {
             assert!(Config::decode(&header).is_err(), "{at}");
         }
         assert!(Config::decode(&[0; LEN]).is_err());
+        // Block sizes the wrong way round; such a block could also be taken for the start of a file.
+        let mut header = FLAC_96K.to_vec();
+        header[4..8].copy_from_slice(b"fLaC");
+        assert!(Config::decode(&header).is_err());
     }
 }

@@ -45,17 +45,15 @@ impl Config {
         let pre_skip = u16::from_le_bytes([reader.byte()?, reader.byte()?]);
         reader.skip(32 + 16)?; // input sample rate, output gain
         let family = reader.byte()?;
-        let most = if family == 0 { 2 } else { 255 };
+        let most = match family {
+            0 => 2,
+            1 => 8,
+            _ => 255,
+        };
         if channels == 0 || channels > most {
             return Err(reader.invalid("channel count", channels.into(), "1, 2, or more with a mapping"));
         }
-        let (streams, coupled, mapping) = match family {
-            0 => (1, channels - 1, (0..channels).collect()),
-            _ => (reader.byte()?, reader.byte()?, reader.bytes(channels.into())?.to_vec()),
-        };
-        if streams == 0 || coupled > streams {
-            return Err(reader.invalid("stream count", streams.into(), "at least 1 and the coupled count"));
-        }
+        let (streams, coupled, mapping) = channel_mapping(&mut reader, family, channels)?;
         Ok(Self { head: Bytes::copy_from_slice(head), channels, pre_skip, family, streams, coupled, mapping })
     }
 
@@ -98,6 +96,25 @@ impl Config {
     pub fn audio(&self) -> AudioInfo {
         AudioInfo { sample_rate: SAMPLE_RATE, channels: self.channels.into(), samples_per_frame: None }
     }
+}
+
+/// `Stream Count`, `Coupled Count` and `Channel Mapping` (5.1.1), which family 0 does not state.
+fn channel_mapping(reader: &mut BitReader<'_>, family: u8, channels: u8) -> Result<(u8, u8, Vec<u8>), Error> {
+    if family == 0 {
+        return Ok((1, channels - 1, (0..channels).collect()));
+    }
+    let (streams, coupled) = (reader.byte()?, reader.byte()?);
+    let mapping = reader.bytes(channels.into())?;
+    let Some(decoded) = streams.checked_add(coupled).filter(|_| streams > 0 && coupled <= streams) else {
+        let expected = "at least 1 and the coupled count, 255 with it";
+        return Err(reader.invalid("stream count", streams.into(), expected));
+    };
+    // 255 is silence.
+    if let Some(&source) = mapping.iter().find(|&&source| source >= decoded && source != 255) {
+        let expected = "a channel of a stream, or 255";
+        return Err(reader.invalid("channel mapping", source.into(), expected));
+    }
+    Ok((streams, coupled, mapping.to_vec()))
 }
 
 /// Samples at 48 kHz that a packet holds, by its first bytes (RFC 6716 3.1, 3.2); none for a malformed packet.
@@ -151,6 +168,18 @@ mod tests {
             head[at] = value;
             assert!(Config::decode(&head).is_err(), "{at}");
         }
+    }
+
+    #[test]
+    fn mappings_to_channels_that_are_not_there_are_refused() {
+        for (at, value) in [(21, 6), (9, 9), (19, 0), (20, 5), (19, 254)] {
+            let mut head = [SURROUND, &[0; 3]].concat();
+            head[at] = value;
+            assert!(Config::decode(&head).is_err(), "{at}");
+        }
+        let mut silent = SURROUND.to_vec();
+        silent[21] = 255;
+        assert!(Config::decode(&silent).is_ok());
     }
 
     #[test]

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use bytes::BytesMut;
-
 use super::DEFAULT_SIZE;
 use super::header::{Expected, Fields, Header, LONGEST, Time};
 use crate::message::{Control, Message, is_media};
@@ -46,7 +44,7 @@ struct ChunkStream {
     timestamp_ms: u32,
     /// The last timestamp field: for type 3 the delta to add again, or the extended timestamp to find again.
     time: Time,
-    body: Option<BytesMut>,
+    body: Option<Vec<u8>>,
 }
 
 impl ChunkStream {
@@ -60,7 +58,7 @@ impl ChunkStream {
     };
 
     fn missing(&self) -> usize {
-        (self.length as usize).saturating_sub(self.body.as_ref().map_or(0, BytesMut::len))
+        (self.length as usize).saturating_sub(self.body.as_ref().map_or(0, Vec::len))
     }
 }
 
@@ -100,6 +98,11 @@ impl Decoder {
                 return Ok(Some(message));
             }
         }
+    }
+
+    /// Memory held for messages that have begun and not ended; bounded by `partial_bytes` of the limits.
+    pub fn held_bytes(&self) -> usize {
+        self.streams.values().filter_map(|stream| stream.body.as_ref()).map(Vec::capacity).sum()
     }
 
     /// Takes one header, or payload up to the end of a chunk, or all there is.
@@ -153,7 +156,7 @@ impl Decoder {
         if stream.body.is_none() {
             inherit(stream, fields);
             self.unfinished = check_length(&self.limits, stream, self.unfinished)?;
-            stream.body = Some(BytesMut::new());
+            stream.body = Some(Vec::new());
         } else if fields != Fields::Same {
             return Err(Error::Order {
                 what: "a new message",
@@ -191,7 +194,7 @@ impl Decoder {
         let body = stream.body.get_or_insert_default();
         if body.capacity() - body.len() < taken.len() {
             // At most doubled, and never beyond the length announced.
-            body.reserve(missing.min(taken.len().max(body.len()).max(FIRST_ROOM)));
+            body.reserve_exact(missing.min(taken.len().max(body.len()).max(FIRST_ROOM)));
         }
         body.extend_from_slice(taken);
         let left = chunk.left - taken.len();
@@ -205,7 +208,7 @@ impl Decoder {
         let body = stream.body.take().unwrap_or_default();
         self.unfinished = self.unfinished.saturating_sub(stream.length);
         let ChunkStream { kind, timestamp_ms, stream, .. } = *stream;
-        Some(Message { kind, timestamp_ms, stream, body: body.freeze() })
+        Some(Message { kind, timestamp_ms, stream, body: body.into() })
     }
 
     /// Set Chunk Size and Abort Message, 5.4.1 and 5.4.2.
@@ -269,7 +272,7 @@ mod tests {
 
     use crate::chunk::Encoder;
     use crate::message::kind;
-    use bytes::Bytes;
+    use bytes::{Bytes, BytesMut};
 
     fn decode_all(decoder: &mut Decoder, bytes: &[u8], step: usize) -> Result<Vec<Message>, Error> {
         let mut messages = Vec::new();
@@ -430,6 +433,20 @@ mod tests {
         assert_eq!(decode_all(&mut decoder, &bytes, 200), Ok(Vec::new()));
         let body = decoder.streams[&4].body.as_ref().unwrap();
         assert!(body.capacity() <= 2 * FIRST_ROOM, "{}", body.capacity());
+    }
+
+    #[test]
+    fn no_more_memory_is_held_than_was_announced() {
+        let (mut encoder, mut bytes) = (Encoder::new(), BytesMut::new());
+        encoder.set_chunk_size(1 << 20, &mut bytes);
+        let body = Bytes::from(vec![0; 100_000]);
+        encoder.encode(4, &Message { kind: kind::VIDEO, timestamp_ms: 0, stream: 1, body }, &mut bytes);
+        let mut decoder = Decoder::new(Limits::default());
+        for mut part in bytes[..bytes.len() - 1].chunks(1000) {
+            while decoder.decode(&mut part).unwrap().is_some() {}
+            assert!(decoder.held_bytes() <= 100_000, "{} bytes", decoder.held_bytes());
+        }
+        assert_eq!(decoder.held_bytes(), 100_000);
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::Bytes;
 use media::TrackId;
 
 use super::enhanced::{Content, MAX_TRACKS, Packet, Packets};
@@ -33,6 +34,7 @@ impl Demux {
     /// An error is about this tag alone: it is damaged, or comes before its sequence header. What was good in it is
     /// to be had, and the next tag may be fine.
     pub fn push(&mut self, tag: Tag) -> Result<(), Error> {
+        let tag_bytes = tag.body.len();
         let packets = match tag.kind {
             TagKind::Audio => audio::packets(tag.body)?,
             TagKind::Video => video::packets(tag.body)?,
@@ -49,7 +51,8 @@ impl Demux {
             }
             // Damage in one track must not cost the others.
             Packets::Some(packets) => {
-                let results = packets.into_iter().map(|packet| self.packet(tag.timestamp_ms, packet));
+                let results =
+                    packets.into_iter().map(|packet| self.packet(tag.timestamp_ms, tag_bytes, packet));
                 results.fold(Ok(()), Result::and)
             }
         }
@@ -60,7 +63,7 @@ impl Demux {
         self.out.pop_front()
     }
 
-    fn packet(&mut self, dts_ms: u32, packet: Packet) -> Result<(), Error> {
+    fn packet(&mut self, dts_ms: u32, tag_bytes: usize, packet: Packet) -> Result<(), Error> {
         let Packet { track: id, fourcc, offset_ns: dts_offset_ns, content } = packet;
         if self.tracks.len() == MAX_TRACKS && !self.tracks.contains_key(&id) {
             self.report(format!("more than {MAX_TRACKS} tracks"));
@@ -77,6 +80,9 @@ impl Demux {
                 let Unit { changed, key, data } = track.unit(fourcc, data)?;
                 self.out.extend(changed.map(|codec| Media::Track { id, codec }));
                 if !data.is_empty() {
+                    // A slice keeps the whole tag in memory, of which modifiers and other tracks may be the most.
+                    let small = data.len() < tag_bytes / 2;
+                    let data = if small { Bytes::copy_from_slice(&data) } else { data };
                     self.out.push_back(Media::Frame { track: id, dts_ms, dts_offset_ns, cts_ms, key, data });
                 }
             }

@@ -110,7 +110,7 @@ fn in_band(fourcc: FourCc, data: &Bytes) -> Result<Codec, Error> {
     let of = |wanted: u8| -> Vec<Bytes> {
         let kind = if fourcc == FourCc::Avc { h264::unit_type } else { h265::unit_type };
         let units = nal::units(data).filter(|unit| kind(unit) == Some(wanted));
-        units.map(|unit| data.slice_ref(unit)).collect()
+        units.map(Bytes::copy_from_slice).collect()
     };
     let codec = match fourcc {
         FourCc::Avc => {
@@ -128,4 +128,19 @@ fn in_band(fourcc: FourCc, data: &Bytes) -> Result<Codec, Error> {
 fn no_header(fourcc: FourCc) -> Error {
     let what = if fourcc.is_video() { "a video frame" } else { "an audio frame" };
     Error::Order { what, when: "before its sequence header" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameter_sets_in_the_stream_do_not_keep_the_access_unit() {
+        let config = h264::Config::decode(include_bytes!("../../../media/testdata/x264-1080p.avcc")).unwrap();
+        let picture = vec![0x65; 10_000];
+        let data = nal::join([&config.sps()[0][..], &config.pps()[0], &picture]);
+        let Ok(Codec::H264(found)) = in_band(FourCc::Avc, &data) else { panic!("parameter sets") };
+        assert_eq!((found.sps(), found.pps()), (config.sps(), config.pps()));
+        assert!(found.sps()[0].is_unique(), "it has its own memory");
+    }
 }

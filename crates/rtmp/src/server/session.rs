@@ -293,6 +293,10 @@ impl Session {
     }
 
     fn end(&mut self) {
+        if matches!(self.state, State::Pending { .. }) {
+            // Nobody can answer it any more.
+            self.events.retain(|event| !matches!(event, Event::Publish(_) | Event::Play(_)));
+        }
         self.state = State::Closed;
         self.timer = None;
         self.held = Vec::new();

@@ -1,5 +1,6 @@
 //! FLV files to tracks and frames.
 
+use bytes::Bytes;
 use media::codec::h264;
 use media::{Codec, TrackId, nal};
 use rillcast_rtmp::flv::{Demux, Media, Tag, TagKind, file};
@@ -170,6 +171,18 @@ fn damage_in_one_of_several_tracks_costs_the_others_nothing() {
         })
         .collect();
     assert_eq!(ids, [0, 4]);
+}
+
+#[test]
+fn a_small_frame_does_not_keep_the_large_tag_it_came_in() {
+    let modifier = [&b"\x97\xff\xff\xff"[..], &[0; 65_536]].concat();
+    let body = Bytes::from([&modifier, &b"\x11Opus\xfc\0"[..]].concat());
+    let tag = Tag { kind: TagKind::Audio, timestamp_ms: 0, body: body.clone() };
+    let media = push(&mut Demux::new(), tag).unwrap();
+    let [Media::Track { .. }, Media::Frame { data, .. }] = &media[..] else { panic!("{media:?}") };
+    assert_eq!(data[..], *b"\xfc\0");
+    assert!(data.is_unique(), "it has its own memory");
+    drop(body);
 }
 
 #[test]

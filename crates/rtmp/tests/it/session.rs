@@ -171,6 +171,20 @@ fn media_before_the_verdict_is_kept_for_it_up_to_a_limit() {
 }
 
 #[test]
+fn a_request_of_a_session_that_failed_is_not_told_of() {
+    let mut peer = Peer::opened(Limits { held_bytes: 10, ..Limits::default() });
+    peer.call(0, "connect", 1.0, vec![Value::Null]).unwrap();
+    let values = vec![Value::Null, "cam".into()];
+    let publish = Command { name: "publish".to_owned(), transaction: 2.0, values };
+    let mut bytes = BytesMut::new();
+    Encoder::new().encode(3, &publish.encode(1), &mut bytes);
+    bytes.put_slice(&[0; 11]);
+    let error = peer.feed(&bytes).unwrap_err();
+    assert!(matches!(error.cause(), Error::Limit { value: 11, limit: 10, .. }), "{error:?}");
+    assert!(matches!(peer.events[..], [Event::Connect(_)]), "{:?}", peer.events);
+}
+
+#[test]
 fn a_refused_publisher_hears_why_and_may_ask_again() {
     let mut peer = Peer::connected("live");
     peer.accepts = false;

@@ -1,0 +1,62 @@
+//! Fuzz targets for everything that decodes a peer's bytes.
+//!
+//! A target is a function that takes any bytes and panics where a promise is broken: the decoder's own panics, and
+//! what each module here lists beyond them. `fuzz_targets/` has the thin programs that libFuzzer runs; `corpus/` has
+//! inputs worth keeping, which the tests run through the same functions.
+
+mod access_units;
+mod amf0;
+mod chunks;
+mod codec_configs;
+mod flv;
+mod http_head;
+mod input;
+mod messages;
+mod session;
+mod timeline;
+
+pub use access_units::access_units;
+pub use amf0::amf0;
+pub use chunks::chunks;
+pub use codec_configs::codec_configs;
+pub use flv::{flv_file, flv_tags};
+pub use http_head::http_head;
+pub use messages::messages;
+pub use session::session;
+pub use timeline::timeline;
+
+use rtmp::Limits;
+
+/// A target by its name, which is also that of its program and of its folder in `corpus/`.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 10] = [
+    ("access_units", access_units),
+    ("amf0", amf0),
+    ("chunks", chunks),
+    ("codec_configs", codec_configs),
+    ("flv_file", flv_file),
+    ("flv_tags", flv_tags),
+    ("http_head", http_head),
+    ("messages", messages),
+    ("session", session),
+    ("timeline", timeline),
+];
+
+/// The default limits, or for an odd `choice` ones that a few bytes exceed.
+fn limits(choice: u8) -> Limits {
+    if choice & 1 == 0 {
+        return Limits::default();
+    }
+    Limits {
+        media_bytes: 600,
+        command_bytes: 200,
+        partial_bytes: 900,
+        chunk_streams: 3,
+        message_streams: 2,
+        held_bytes: 500,
+        amf: rtmp::amf0::Limits { depth: 3, values: 20, string_bytes: 40 },
+        ..Limits::default()
+    }
+}
