@@ -8,10 +8,12 @@
 //! Nothing here knows a protocol, reads a clock or names a runtime; readers wait with standard wakers.
 
 mod entry;
+mod log;
 mod rate;
 mod ring;
 mod stream;
 
 pub use entry::{Context, Entry};
-pub use ring::{Cursor, Item, Limits, Read, Ring};
+pub use log::{Item, Limits, Log, Place};
+pub use ring::{Cursor, Read, Ring};
 pub use stream::{Feed, Status, Stream, TrackStatus};

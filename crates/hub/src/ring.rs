@@ -1,42 +1,10 @@
 //! A bounded ring with one writer and any number of cursors.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-/// What a ring can hold: cheap to clone, with a size, a time, and whether a reader may start there.
-pub trait Item: Clone {
-    /// Bytes it keeps in memory.
-    fn size(&self) -> usize;
-    /// When it came in, on a monotonic clock. Age counts by this, not by media time: a reader is not slow because
-    /// a source sends 30 s at once.
-    fn arrival(&self) -> Duration;
-    /// A reader may start or go on here.
-    fn is_start(&self) -> bool;
-}
-
-/// How much a ring keeps.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// Bytes at most, whatever else holds.
-    pub bytes: usize,
-    /// Age up to which items are kept for readers that lag.
-    pub lag: Duration,
-    /// Age up to which the newest start, and what follows it, is kept for readers that join.
-    pub gop: Duration,
-    /// Nothing that a reader has not read yet is dropped before the byte limit is reached. For rings whose
-    /// readers are our own workers, who may be busy for a while but do not stop reading.
-    pub keep_unread: bool,
-}
-
-impl Default for Limits {
-    /// 32 MiB, 5 s of lag, GOPs of up to 30 s, no regard for slow readers.
-    fn default() -> Self {
-        let (lag, gop) = (Duration::from_secs(5), Duration::from_secs(30));
-        Self { bytes: 32 << 20, lag, gop, keep_unread: false }
-    }
-}
+use crate::log::{Item, Limits, Log, Place};
 
 /// The writer's end, and the place to subscribe. Cloning gives another handle to the same ring.
 pub struct Ring<T> {
@@ -44,13 +12,7 @@ pub struct Ring<T> {
 }
 
 struct Shared<T> {
-    limits: Limits,
-    items: VecDeque<T>,
-    /// Sequence number of `items[0]`; the next item written gets `first + items.len()`.
-    first: u64,
-    bytes: usize,
-    /// Sequence numbers of the starts among `items`, ascending.
-    starts: VecDeque<u64>,
+    log: Log<T>,
     closed: bool,
     /// The next item of each cursor, by the cursor's number; kept only where `keep_unread` asks for it.
     readers: BTreeMap<u64, u64>,
@@ -61,12 +23,6 @@ struct Shared<T> {
     vacant: Vec<usize>,
     /// How often the waiting cursors were woken: a cursor's place among them holds until then.
     round: u64,
-}
-
-impl<T> Shared<T> {
-    fn end(&self) -> u64 {
-        self.first + self.items.len() as u64
-    }
 }
 
 impl<T> Shared<T> {
@@ -93,33 +49,6 @@ impl<T> Shared<T> {
     }
 }
 
-impl<T: Item> Shared<T> {
-    fn evict_one(&mut self) {
-        let Some(item) = self.items.pop_front() else { return };
-        self.bytes -= item.size();
-        if self.starts.front() == Some(&self.first) {
-            self.starts.pop_front();
-        }
-        self.first += 1;
-    }
-
-    /// Whether the oldest item has outlived its use: over a hard limit, or older than the lag and not part of
-    /// the GOP that a reader would join with.
-    fn is_over(&self) -> bool {
-        let (Some(oldest), Some(newest)) = (self.items.front(), self.items.back()) else { return false };
-        if self.items.len() == 1 {
-            return false;
-        }
-        if self.bytes > self.limits.bytes {
-            return true;
-        }
-        let age = newest.arrival().saturating_sub(oldest.arrival());
-        let joinable = self.starts.back().is_some_and(|&start| start == self.first);
-        let unread = self.readers.values().any(|&next| next <= self.first);
-        !unread && (age > self.limits.gop || (age > self.limits.lag && !joinable))
-    }
-}
-
 /// What a read found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Read {
@@ -131,16 +60,11 @@ pub enum Read {
     Closed,
 }
 
-/// A reader's place in a ring.
+/// A reader of a ring.
 pub struct Cursor<T> {
     shared: Arc<Mutex<Shared<T>>>,
     number: u64,
-    next: u64,
-    /// Items are passed over until one is a start.
-    seeking: bool,
-    /// Set when the seek was caused by falling behind.
-    lost: bool,
-    skips: u64,
+    place: Place,
     /// Round and index of its waker, while it waits.
     waiting: Option<(u64, usize)>,
 }
@@ -160,11 +84,7 @@ impl<T: Item> Ring<T> {
     /// An empty ring.
     pub fn new(limits: Limits) -> Self {
         let shared = Shared {
-            limits,
-            items: VecDeque::new(),
-            first: 0,
-            bytes: 0,
-            starts: VecDeque::new(),
+            log: Log::new(limits),
             closed: false,
             readers: BTreeMap::new(),
             next_reader: 0,
@@ -184,15 +104,8 @@ impl<T: Item> Ring<T> {
     pub fn extend(&self, items: impl IntoIterator<Item = T>) {
         let mut shared = lock(&self.shared);
         for item in items {
-            if item.is_start() {
-                let sequence = shared.end();
-                shared.starts.push_back(sequence);
-            }
-            shared.bytes += item.size();
-            shared.items.push_back(item);
-            while shared.is_over() {
-                shared.evict_one();
-            }
+            let unread = shared.readers.values().min().copied();
+            shared.log.push_unread(item, unread);
         }
         let wakers = shared.take_wakers();
         drop(shared);
@@ -214,27 +127,24 @@ impl<T: Item> Ring<T> {
         if shared.closed {
             return None;
         }
-        let next = shared.starts.back().copied().unwrap_or_else(|| shared.end());
+        let place = shared.log.join();
         let number = shared.next_reader;
         shared.next_reader += 1;
-        if shared.limits.keep_unread {
-            shared.readers.insert(number, next);
+        if shared.log.keeps_unread() {
+            shared.readers.insert(number, place.next());
         }
         drop(shared);
-        Some(Cursor {
-            shared: Arc::clone(&self.shared),
-            number,
-            next,
-            seeking: true,
-            lost: false,
-            skips: 0,
-            waiting: None,
-        })
+        Some(Cursor { shared: Arc::clone(&self.shared), number, place, waiting: None })
+    }
+
+    /// Tells this ring from all others that exist at the time.
+    pub fn id(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
     }
 
     /// Bytes held now.
     pub fn bytes(&self) -> usize {
-        lock(&self.shared).bytes
+        lock(&self.shared).log.bytes()
     }
 }
 
@@ -244,33 +154,21 @@ impl<T: Item> Cursor<T> {
     /// After [`Read::Skipped`] the first item appended is a start.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut Vec<T>, max_bytes: usize) -> Poll<Read> {
         let mut shared = lock(&self.shared);
-        if self.next < shared.first {
-            self.next = shared.starts.back().copied().unwrap_or_else(|| shared.end());
-            self.seeking = true;
-            self.lost = true;
-        }
-        let passed = usize::try_from(self.next - shared.first).unwrap_or(usize::MAX).min(shared.items.len());
-        let before = out.len();
-        let mut bytes = 0;
-        for item in shared.items.range(passed..) {
+        let (mut items, mut bytes) = (0, 0);
+        for item in self.place.peek(&shared.log) {
             if bytes >= max_bytes {
                 break;
             }
-            self.next += 1;
-            if self.seeking && !item.is_start() {
-                continue;
-            }
-            self.seeking = false;
+            items += 1;
             bytes += item.size();
             out.push(item.clone());
         }
-        if let Some(place) = shared.readers.get_mut(&self.number) {
-            *place = self.next;
+        let skipped = self.place.advance(items);
+        if let Some(next) = shared.readers.get_mut(&self.number) {
+            *next = self.place.next();
         }
-        if out.len() > before {
-            let lost = std::mem::take(&mut self.lost);
-            self.skips += u64::from(lost);
-            return Poll::Ready(if lost { Read::Skipped } else { Read::Items });
+        if items > 0 {
+            return Poll::Ready(if skipped { Read::Skipped } else { Read::Items });
         }
         if shared.closed {
             return Poll::Ready(Read::Closed);
@@ -289,7 +187,7 @@ impl<T: Item> Cursor<T> {
 
     /// How often this reader fell behind and was moved to a start.
     pub fn skips(&self) -> u64 {
-        self.skips
+        self.place.skips()
     }
 }
 
@@ -306,6 +204,8 @@ impl<T> Drop for Cursor<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -7,15 +7,15 @@ mod date;
 mod media_playlist;
 mod multivariant;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use media::Track;
 
 use crate::measure::{self, Rates};
-use crate::segment::{Builder, Segment};
+use crate::segment::Builder;
 use crate::ts::Chunk;
 use crate::window::{Moved, Window};
+
+pub use crate::window::Added;
 
 pub use media_playlist::{MediaPlaylist, render_media};
 pub use multivariant::{Multivariant, Variant, render_multivariant};
@@ -26,8 +26,9 @@ pub use crate::settings::Settings;
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Changes {
     /// Segments that are now listed, in order.
-    pub added: Vec<Arc<Segment>>,
-    /// Names of segments that no player asks for any more: to be deleted where they were written to disk.
+    pub added: Vec<Added>,
+    /// Names of segments that no player asks for any more: to be forgotten, and deleted where they were written to
+    /// disk.
     pub removed: Vec<String>,
     /// The media playlist has a new text.
     pub media_playlist: bool,
@@ -92,11 +93,6 @@ impl Output {
     pub fn media_playlist(&self) -> Option<Bytes> {
         self.rendition.text.clone()
     }
-
-    /// A segment by its name: listed, or still available after it left the playlist.
-    pub fn segment(&self, name: &str) -> Option<Arc<Segment>> {
-        self.rendition.window.segment(name)
-    }
 }
 
 impl Rendition {
@@ -113,8 +109,8 @@ impl Rendition {
     }
 
     fn push(&mut self, chunk: &Chunk) -> Moved {
-        if let Some(body) = self.builder.push(chunk) {
-            self.window.push(body);
+        if let Some((body, media)) = self.builder.push(chunk) {
+            self.window.push(body, media);
         }
         if let Some(seconds) = chunk.cut.and_then(|cut| cut.target_duration) {
             self.window.set_target(seconds);
@@ -130,10 +126,10 @@ impl Rendition {
         moved
     }
 
-    fn update(&mut self, added: &[Arc<Segment>]) {
+    fn update(&mut self, added: &[Added]) {
         let Some(target_duration) = self.window.target() else { return };
-        for segment in added {
-            self.rates.note(&segment.body, target_duration);
+        for added in added {
+            self.rates.note(&added.segment.body, target_duration);
         }
         let discontinuity_sequence = self.window.discontinuity_sequence();
         let segments = self.window.listed().cloned().collect();

@@ -32,7 +32,7 @@ impl Rates {
 pub(crate) fn average<'a>(segments: impl IntoIterator<Item = &'a Arc<Segment>>) -> u64 {
     let (mut bytes, mut ticks) = (0u128, 0u128);
     for segment in segments {
-        bytes += segment.body.bytes.len() as u128;
+        bytes += segment.body.size as u128;
         ticks += u128::try_from(segment.body.duration.ticks()).unwrap_or(0);
     }
     u64::try_from(bytes * 8 * TICKS_PER_SECOND as u128 / ticks.max(1)).unwrap_or(u64::MAX)
@@ -52,7 +52,6 @@ pub(crate) fn frame_rate<'a>(segments: impl IntoIterator<Item = &'a Arc<Segment>
 mod tests {
     use std::sync::Arc;
 
-    use bytes::Bytes;
     use media::Timestamp;
 
     use super::*;
@@ -63,7 +62,7 @@ mod tests {
             start: Timestamp::ZERO,
             duration: TimeDelta::from_millis(ms),
             delay: TimeDelta::ZERO,
-            bytes: Bytes::from(vec![0; bytes]),
+            size: bytes,
             independent: true,
             discontinuity: false,
             tracks: Arc::default(),

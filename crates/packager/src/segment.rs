@@ -1,8 +1,8 @@
-//! A segment: the chunks from one cut to the next, as one piece of memory.
+//! A segment: the chunks from one cut to the next.
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use media::{TimeDelta, Timestamp, Track};
 
 use crate::cut::Cut;
@@ -24,8 +24,8 @@ pub struct Body {
     pub duration: TimeDelta,
     /// How much later than decoded its first picture is shown.
     pub delay: TimeDelta,
-    /// All of it.
-    pub bytes: Bytes,
+    /// Bytes that it has.
+    pub size: usize,
     /// Every picture in it can be decoded without the segment before. False also where pictures follow the key
     /// frame that are shown before it: those of an open GOP lean on the GOP before.
     pub independent: bool,
@@ -41,8 +41,34 @@ impl Body {
     /// Mean rate in bits per second.
     pub fn bits_per_second(&self) -> u64 {
         let ticks = u128::try_from(self.duration.ticks()).unwrap_or(0).max(1);
-        let bits = self.bytes.len() as u128 * 8 * media::TICKS_PER_SECOND as u128;
+        let bits = self.size as u128 * 8 * media::TICKS_PER_SECOND as u128;
         u64::try_from(bits / ticks).unwrap_or(u64::MAX)
+    }
+}
+
+/// The bytes of a segment, in pieces that are shared with the carrier.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Media {
+    parts: Vec<Bytes>,
+    size: usize,
+}
+
+impl Media {
+    /// The pieces, in order.
+    pub fn parts(&self) -> &[Bytes] {
+        &self.parts
+    }
+
+    /// Bytes of all pieces.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    fn push(&mut self, part: &Bytes) {
+        if !part.is_empty() {
+            self.size += part.len();
+            self.parts.push(part.clone());
+        }
     }
 }
 
@@ -78,7 +104,7 @@ struct Open {
     pictures: u32,
     /// A picture is shown before the one that the segment starts with.
     leading: bool,
-    bytes: BytesMut,
+    media: Media,
 }
 
 impl Builder {
@@ -88,28 +114,26 @@ impl Builder {
     }
 
     /// Takes the next chunk; the segment that it completes, if it begins another or ends the media.
-    pub fn push(&mut self, chunk: &Chunk) -> Option<Body> {
+    pub fn push(&mut self, chunk: &Chunk) -> Option<(Body, Media)> {
         let end = chunk.cut.as_ref().map(|cut| cut.end).or(chunk.end);
         let closed = end.and_then(|end| Some(self.open.take()?.close(end)));
         if let Some(mut cut) = chunk.cut {
             cut.discontinuity |= std::mem::take(&mut self.broken);
-            // The last segment's size is the best guess for the next one.
-            let capacity = closed.as_ref().map_or(0, |body| body.bytes.len());
             self.open = Some(Open {
                 cut,
                 epoch: chunk.context.epoch.id,
                 tracks: Arc::clone(&chunk.tracks),
                 pictures: 0,
                 leading: false,
-                bytes: BytesMut::with_capacity(capacity),
+                media: Media::default(),
             });
         }
-        if self.open.as_ref().is_some_and(|open| open.bytes.len() + chunk.bytes.len() > MAX_BYTES) {
+        if self.open.as_ref().is_some_and(|open| open.media.size + chunk.bytes.len() > MAX_BYTES) {
             self.open = None;
             self.broken = true;
         }
         if let Some(open) = &mut self.open {
-            open.bytes.extend_from_slice(&chunk.bytes);
+            open.media.push(&chunk.bytes);
             open.pictures += u32::from(chunk.picture);
             open.leading |= chunk.picture && chunk.pts < open.cut.start + open.cut.delay;
         }
@@ -119,28 +143,24 @@ impl Builder {
     /// Bytes of the open segment.
     #[cfg(test)]
     fn held(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.bytes.len())
+        self.open.as_ref().map_or(0, |open| open.media.size)
     }
 }
 
 impl Open {
-    fn close(self, end: Timestamp) -> Body {
-        // A copy of the right size: spare capacity would stay in memory as long as the segment.
-        let bytes = match self.bytes.capacity() - self.bytes.len() > self.bytes.len() / 8 {
-            true => Bytes::copy_from_slice(&self.bytes),
-            false => self.bytes.freeze(),
-        };
-        Body {
+    fn close(self, end: Timestamp) -> (Body, Media) {
+        let body = Body {
             epoch: self.epoch,
             start: self.cut.start,
             duration: end - self.cut.start,
             delay: self.cut.delay,
-            bytes,
+            size: self.media.size,
             independent: self.cut.independent && !self.leading,
             discontinuity: self.cut.discontinuity,
             tracks: self.tracks,
             pictures: self.pictures,
-        }
+        };
+        (body, self.media)
     }
 }
 
@@ -193,9 +213,10 @@ mod tests {
         }
         assert_eq!(builder.held(), 0);
         assert_eq!(builder.push(&chunk(&mebibyte, Some(2))), None, "it is in no playlist");
-        let next = builder.push(&chunk(&mebibyte, Some(4))).unwrap();
-        assert_eq!((next.discontinuity, next.bytes.len()), (true, 1 << 20));
-        let last = builder.push(&chunk(&mebibyte, Some(6))).unwrap();
+        let (next, media) = builder.push(&chunk(&mebibyte, Some(4))).unwrap();
+        assert_eq!((next.discontinuity, next.size), (true, 1 << 20));
+        assert_eq!(media.parts(), std::slice::from_ref(&mebibyte));
+        let (last, _) = builder.push(&chunk(&mebibyte, Some(6))).unwrap();
         assert!(!last.discontinuity);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hub::Context;
 use media::{TimeDelta, Timestamp};
 
-use crate::segment::{Body, Segment};
+use crate::segment::{Body, Media, Segment};
 use crate::settings::Settings;
 use hold::Hold;
 
@@ -17,9 +17,18 @@ use hold::Hold;
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Moved {
     /// Newly listed, in order.
-    pub added: Vec<Arc<Segment>>,
+    pub added: Vec<Added>,
     /// Names of those that are available no longer.
     pub removed: Vec<String>,
+}
+
+/// A segment that is listed from now on. Its bytes are handed over, and not kept here.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Added {
+    /// What is told of it.
+    pub segment: Arc<Segment>,
+    /// Its bytes.
+    pub media: Media,
 }
 
 /// The segments of one rendition.
@@ -79,8 +88,8 @@ impl Window {
 
     /// Takes the next segment. It is listed by [`Window::advance`] once target and wall clock are known, so that
     /// nothing that was told ever changes.
-    pub fn push(&mut self, body: Body) {
-        self.hold.push(body);
+    pub fn push(&mut self, body: Body, media: Media) {
+        self.hold.push(body, media);
     }
 
     /// The source is silent: what waits for the wall clock waits no longer.
@@ -95,8 +104,8 @@ impl Window {
             self.hold.drop_excess();
             return moved;
         };
-        while let Some((body, date)) = self.hold.pop() {
-            moved.added.push(self.list(body, date));
+        while let Some((body, media, date)) = self.hold.pop() {
+            moved.added.push(Added { segment: self.list(body, date), media });
         }
         if moved.added.is_empty() {
             return moved;
@@ -160,17 +169,5 @@ impl Window {
     /// EXT-X-DISCONTINUITY-SEQUENCE of the list.
     pub fn discontinuity_sequence(&self) -> u64 {
         self.discontinuity_sequence
-    }
-
-    /// A segment that is listed, or still available after it was.
-    pub fn segment(&self, name: &str) -> Option<Arc<Segment>> {
-        let oldest = self.left.front().map(|(segment, _)| segment).or_else(|| self.listed.front())?.sequence;
-        let number = name.strip_suffix(".ts")?.rsplit('-').next()?;
-        let index = usize::try_from(number.parse::<u64>().ok()?.checked_sub(oldest)?).ok()?;
-        let segment = match index.checked_sub(self.left.len()) {
-            None => self.left.get(index).map(|(segment, _)| segment),
-            Some(index) => self.listed.get(index),
-        };
-        segment.filter(|segment| segment.name == name).cloned()
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::code::Code;
 
+pub use crate::limits::Limits;
+
 /// A text that must not be shown: stream keys and passphrases. `Debug` and `Display` print stars.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -93,6 +95,21 @@ pub struct Settings {
     pub publish_timeout: Duration,
     /// An HLS viewer that asks for nothing for this long has left, 30 s by default.
     pub viewer_idle: Duration,
+    /// How viewers that have a connection are served.
+    pub fan_out: FanOut,
+    /// What peers may make us hold.
+    pub limits: Limits,
+}
+
+/// How viewers that have a connection are served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FanOut {
+    /// Threads; none is one per core.
+    pub workers: Option<usize>,
+    /// What comes within this time leaves with one write, 40 ms by default; zero writes each frame at once.
+    pub merge_window: Duration,
+    /// A viewer that was too slow, was skipped and did not catch up for this long is sent away, 10 s by default.
+    pub slow_viewer_timeout: Duration,
 }
 
 /// One source of a stream.
@@ -180,6 +197,13 @@ impl Default for Segmented {
     }
 }
 
+impl Default for FanOut {
+    fn default() -> Self {
+        let (merge_window, slow_viewer_timeout) = (Duration::from_millis(40), Duration::from_secs(10));
+        Self { workers: None, merge_window, slow_viewer_timeout }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -190,6 +214,8 @@ impl Default for Settings {
             join_timeout: Duration::from_secs(5),
             publish_timeout: Duration::from_secs(5),
             viewer_idle: Duration::from_secs(30),
+            fan_out: FanOut::default(),
+            limits: Limits::default(),
         }
     }
 }

@@ -28,6 +28,12 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// The system has no memory for segments, or no room for a file.
+    #[error("no memory for segments: {0}")]
+    Memory(io::Error),
+    /// The system has no room for a thread.
+    #[error("cannot start the threads that serve viewers: {0}")]
+    Threads(io::Error),
     /// A segment directory cannot be used.
     #[error("{setting} {}: {reason}", path.display())]
     Directory {

@@ -1,4 +1,4 @@
-//! Publishers that were not let in, in the log: at most one line per second, whatever is tried.
+//! Peers that were not let in, in the log: at most one line per second, whatever is tried.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -20,10 +20,10 @@ struct State {
 }
 
 impl Refusals {
-    /// A publisher from `peer` was refused at the monotonic time `now`.
+    /// A peer was refused at the monotonic time `now`.
     pub(crate) fn note(&self, now: Duration, peer: SocketAddr, why: &str) {
         if let Some(unsaid) = self.is_due(now) {
-            tracing::warn!(%peer, unsaid, "publisher refused: {why}");
+            tracing::warn!(%peer, unsaid, "refused: {why}");
         }
     }
 

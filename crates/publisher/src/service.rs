@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fanout::FanOut;
 use media::timeline::SourceClock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,6 +15,7 @@ use crate::code::{Address, Code};
 use crate::config::{Listeners, Settings, Source, Stream};
 use crate::error::Error;
 use crate::ingest::file;
+use crate::limits::{Admission, Gate, Gates, LimitStatus, Refusal};
 use crate::output::{disk, hls, ts};
 use crate::refusals::Refusals;
 use crate::session::{Ended, Open, Opening, Role, Sessions};
@@ -34,6 +36,8 @@ pub struct Service {
     pub(crate) clock: Clock,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) refusals: Refusals,
+    pub(crate) gates: Arc<Gates>,
+    pub(crate) fan_out: Arc<FanOut>,
     listeners: Mutex<Listeners>,
     streams: Mutex<BTreeMap<Code, Slot>>,
     /// The segment directory is ours alone as long as this is held.
@@ -42,6 +46,23 @@ pub struct Service {
     cancel: CancellationToken,
     /// Connections and workers that belong to no stream.
     pub(crate) tasks: TaskTracker,
+}
+
+/// How the fan-out works with these settings.
+fn fan_out(settings: &Settings) -> fanout::Settings {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    fanout::Settings {
+        workers: settings.fan_out.workers.unwrap_or_else(cores),
+        merge_window: settings.fan_out.merge_window,
+        slow_viewer_timeout: settings.fan_out.slow_viewer_timeout,
+        limits: viewer_limits(settings),
+    }
+}
+
+/// What a carrier and the fan-out keep for viewers.
+fn viewer_limits(settings: &Settings) -> hub::Limits {
+    let bytes = usize::try_from(settings.limits.viewer_queue_bytes).unwrap_or(usize::MAX);
+    hub::Limits { bytes, ..hub::Limits::default() }
 }
 
 /// What a code stands for.
@@ -115,11 +136,11 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Directory`] when a segment directory is neither empty nor ours, or cannot be used. What an
-    /// earlier run left in it is removed.
+    /// earlier run left in it is removed. [`Error::Threads`] when the system has no room for a thread.
     pub fn new(settings: Settings) -> Result<Arc<Self>, Error> {
         let claim =
             settings.hls.dir.as_deref().map(|dir| disk::claim("publisher.hls.dir", dir)).transpose()?;
-        Ok(Arc::new(Self::with(settings, claim)))
+        Ok(Arc::new(Self::with(settings, claim)?))
     }
 
     /// A service for tests, without the rest of the server: default settings, system-chosen ports on loopback,
@@ -131,11 +152,14 @@ impl Service {
             listener.listen_host = Some(std::net::Ipv4Addr::LOCALHOST.into());
             listener.port = 0;
         }
-        Arc::new(Self::with(settings, None))
+        Arc::new(Self::with(settings, None).expect("a machine that runs tests has room for a thread"))
     }
 
-    fn with(settings: Settings, claim: Option<disk::Claim>) -> Self {
-        Self {
+    fn with(settings: Settings, claim: Option<disk::Claim>) -> Result<Self, Error> {
+        let gates = Gates::new(settings.limits.clone(), settings.fan_out.slow_viewer_timeout);
+        Ok(Self {
+            gates: Arc::new(gates),
+            fan_out: Arc::new(FanOut::start(fan_out(&settings)).map_err(Error::Threads)?),
             clock: Clock::start(),
             sessions: Arc::default(),
             refusals: Refusals::default(),
@@ -145,7 +169,7 @@ impl Service {
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             settings,
-        }
+        })
     }
 
     /// Starts a stream: its inputs and its outputs. It is active from now on, with or without media.
@@ -185,8 +209,10 @@ impl Service {
             true => Some(hls::Output::start(&config.code, &self.settings.hls, self.settings.viewer_idle)?),
             false => None,
         };
-        let ts = ts::Output::new(Arc::clone(&hub), config.code.clone(), hls.clone(), cancel.clone());
-        Ok(Running::new(config, hub, ts, hls, cancel))
+        let limits = viewer_limits(&self.settings);
+        let ts = ts::Output::new(Arc::clone(&hub), config.code.clone(), hls.clone(), limits, cancel.clone());
+        let viewers = Gate::new(self.settings.limits.viewers_per_stream);
+        Ok(Running::new(config, hub, ts, hls, viewers, cancel))
     }
 
     /// Stops a stream: ends its inputs, viewers and workers, waits for them, and removes its segments.
@@ -327,6 +353,29 @@ impl Service {
             // Stopped by somebody else meanwhile: that is what was wanted.
             let _ = self.stop(&running.config.code).await;
         }
+    }
+
+    /// Lets a TCP connection in. It counts for as long as the admission is held.
+    ///
+    /// # Errors
+    /// The limit that it ran into; it is counted, and logged as far as a flood allows.
+    pub fn admit(&self, peer: SocketAddr) -> Result<Admission, Refusal> {
+        let admitted = self.gates.admit(peer.ip());
+        admitted.inspect_err(|&refusal| self.note_refusal(peer, refusal))
+    }
+
+    /// Counts a peer that ran into a limit outside of this service, and logs it as far as a flood allows.
+    pub fn refuse(&self, peer: SocketAddr, refusal: Refusal) {
+        self.note_refusal(peer, self.gates.refuse(refusal));
+    }
+
+    pub(crate) fn note_refusal(&self, peer: SocketAddr, refusal: Refusal) {
+        self.refusals.note(self.clock.elapsed(), peer, &self.gates.sentence(refusal));
+    }
+
+    /// What the limits are, how much of them is taken, and what they have refused.
+    pub fn limits(&self) -> Vec<LimitStatus> {
+        self.gates.statuses()
     }
 
     /// Ends with the service.

@@ -57,6 +57,10 @@ pub enum Ended {
     Shutdown,
     /// A publisher sent no media for this long.
     NoMedia(Duration),
+    /// A viewer was skipped and did not catch up for this long.
+    TooSlow(Duration),
+    /// Something went wrong on our side; the log has the details.
+    Internal,
     /// An HLS viewer asked for nothing more for this long.
     Idle(Duration),
     /// The peer broke the protocol.
@@ -75,6 +79,8 @@ impl fmt::Display for Ended {
             Self::Kicked => f.write_str("closed by an operator"),
             Self::Shutdown => f.write_str("server shuts down"),
             Self::NoMedia(time) => write!(f, "no media for {:.1} s", time.as_secs_f64()),
+            Self::TooSlow(time) => write!(f, "too slow: behind for {:.0} s", time.as_secs_f64()),
+            Self::Internal => f.write_str("internal error"),
             Self::Idle(time) => write!(f, "no request for {:.0} s", time.as_secs_f64()),
             Self::Protocol(error) => write!(f, "protocol error: {error}"),
             Self::Io(error) => write!(f, "connection failed: {error}"),
@@ -268,9 +274,13 @@ impl Sessions {
     }
 
     fn close(&self, session: &Arc<Session>) {
-        // Without a reason of its own a cancelled session ended with its stream.
-        let stopped = session.cancel.is_cancelled();
-        let reason = session.why().unwrap_or(if stopped { Ended::StreamStopped } else { Ended::ClientLeft });
+        let reason = session.why().unwrap_or(match session.cancel.is_cancelled() {
+            // Its task did not come to its end.
+            _ if std::thread::panicking() => Ended::Internal,
+            // Without a reason of its own a cancelled session ended with its stream.
+            true => Ended::StreamStopped,
+            false => Ended::ClientLeft,
+        });
         tracing::info!(
             session = session.id,
             stream = %session.stream,
@@ -346,6 +356,20 @@ mod tests {
     }
 
     #[test]
+    fn a_session_whose_task_fails_says_so_and_no_other_session_ends() {
+        let sessions = Arc::new(Sessions::default());
+        let other = sessions.open(opening(), &CancellationToken::new());
+        let open = sessions.open(opening(), &CancellationToken::new());
+        let failed = std::thread::spawn(move || {
+            let _open = open;
+            panic!("on purpose");
+        });
+        assert!(failed.join().is_err());
+        assert_eq!(sessions.closed()[0].reason, Ended::Internal);
+        assert!(!other.cancelled().is_cancelled() && sessions.list().len() == 1);
+    }
+
+    #[test]
     fn every_reason_has_its_own_text() {
         let second = Duration::from_secs(1);
         let reasons = [
@@ -356,6 +380,8 @@ mod tests {
             Ended::Kicked,
             Ended::Shutdown,
             Ended::NoMedia(second),
+            Ended::TooSlow(second),
+            Ended::Internal,
             Ended::Idle(second),
             Ended::Protocol("x".to_owned()),
             Ended::Io("x".to_owned()),

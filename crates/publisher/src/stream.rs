@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config;
+use crate::limits::Gate;
 use crate::output::{hls, ts};
 use crate::session::{Ended, Open, Session};
 use crate::status::{SourceStatus, StreamStatus};
@@ -26,6 +27,8 @@ pub(crate) struct Running {
     pub(crate) tasks: TaskTracker,
     pub(crate) ts: ts::Output,
     pub(crate) hls: Option<Arc<hls::Output>>,
+    /// Viewers of all its outputs.
+    pub(crate) viewers: Arc<Gate>,
     source: Mutex<Option<Arc<Session>>>,
     last_error: Mutex<Option<(SystemTime, String)>>,
     /// What of the source cannot be taken at all.
@@ -48,6 +51,7 @@ impl Running {
         hub: Arc<hub::Stream>,
         ts: ts::Output,
         hls: Option<Arc<hls::Output>>,
+        viewers: Arc<Gate>,
         cancel: CancellationToken,
     ) -> Self {
         Self {
@@ -57,6 +61,7 @@ impl Running {
             tasks: TaskTracker::new(),
             ts,
             hls,
+            viewers,
             source: Mutex::new(None),
             last_error: Mutex::new(None),
             unsupported: Mutex::default(),

@@ -11,6 +11,7 @@ use publisher::config::{Settings, Stream};
 
 mod env;
 mod fault;
+mod limits;
 mod listen;
 mod read;
 mod service;
@@ -79,12 +80,14 @@ fn whole(root: &Node, notes: &Notes) -> Config {
     tls(file.section("tls"));
     let listeners = service::listeners(file.section("listeners"), listen.as_deref(), listen_item);
     let (hls, dash) = service::outputs(file.section("publisher"));
+    let fan_out = limits::fan_out(file.section("fan_out"));
+    let limits = limits::limits(file.section("limits"));
     let streams = stream::streams(file.section("streams"), notes);
     file.close();
     Config {
         data_dir,
         http: listen.unwrap_or_else(|| vec![Listen { host: Host::All, port: HTTP_PORT }]),
-        settings: Settings { listeners, hls, dash, ..Settings::default() },
+        settings: Settings { listeners, hls, dash, fan_out, limits, ..Settings::default() },
         streams,
     }
 }

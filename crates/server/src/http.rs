@@ -1,6 +1,7 @@
 //! HTTP: media for everybody, and a page with its API for this machine alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::Method;
@@ -13,6 +14,7 @@ mod access;
 mod answer;
 mod api;
 mod connection;
+mod edge;
 mod media;
 mod page;
 
@@ -25,6 +27,26 @@ pub(crate) struct Site {
     pub(crate) service: Arc<Service>,
     /// Scheme, host and port for publishing by RTMP from this machine, where it listens.
     pub(crate) rtmp: Option<String>,
+    /// What a client may do.
+    pub(crate) limits: Limits,
+}
+
+/// Bounds on a client of HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// From the connection, or from the first byte of a request, to the end of the request's head.
+    pub(crate) handshake_timeout: Duration,
+    /// Bytes of the head of a request.
+    pub(crate) request_head_bytes: usize,
+}
+
+impl From<&publisher::config::Limits> for Limits {
+    fn from(limits: &publisher::config::Limits) -> Self {
+        Self {
+            handshake_timeout: limits.handshake_timeout,
+            request_head_bytes: usize::try_from(limits.request_head_bytes).unwrap_or(usize::MAX),
+        }
+    }
 }
 
 /// Open sockets, nothing accepted yet.
@@ -51,8 +73,9 @@ impl Server {
     }
 
     /// Accepts connections until `stop`.
-    pub(crate) fn serve(self, site: Site, stop: CancellationToken) -> Connections {
-        Connections::serve(self.sockets, router(Arc::new(site)), stop)
+    pub(crate) fn serve(self, site: Site, stop: &CancellationToken) -> Connections {
+        let site = Arc::new(site);
+        Connections::serve(self.sockets, &site, &router(Arc::clone(&site)), stop)
     }
 }
 
@@ -62,6 +85,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/", get(page::index))
         .route("/assets/{file}", get(page::asset))
         .route("/api/v1/streams", get(api::streams))
+        .route("/api/v1/limits", get(api::limits))
         .method_not_allowed_fallback(|method: Method| async move {
             answer::method_not_allowed(&method, "GET, HEAD")
         })

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod http;
 mod log;
+mod panics;
 mod run;
 mod signals;
 

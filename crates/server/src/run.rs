@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Host};
 use crate::http;
+use crate::panics;
 use crate::signals::Signals;
 
 /// Time from the first signal to the end: 5 s are promised, and ending takes a moment itself.
@@ -35,6 +36,7 @@ pub(crate) struct Addresses {
 /// # Errors
 /// Whatever keeps it from starting: a busy port, a directory that cannot be written.
 pub(crate) fn until_stopped(config: Config, ready: Ready) -> anyhow::Result<ExitCode> {
+    panics::watch();
     raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().context("cannot start worker threads")?;
     let outcome = runtime.block_on(work(config, ready));
@@ -48,6 +50,7 @@ async fn work(config: Config, ready: Ready) -> anyhow::Result<ExitCode> {
     let rtmp_settings = config.settings.listeners.rtmp.clone();
     // First, for the service clears the directories that it is given: what cannot run must not have done so.
     let http = http::Server::bind(&config.http)?;
+    let limits = http::Limits::from(&config.settings.limits);
     let service = Service::new(config.settings)?;
     let rtmp = service.bind_rtmp()?;
     let addresses = Addresses { http: http.url(), rtmp: rtmp_url(rtmp_settings.listen_host, rtmp.as_ref())? };
@@ -60,8 +63,8 @@ async fn work(config: Config, ready: Ready) -> anyhow::Result<ExitCode> {
         tracing::info!(address = %rtmp.local_addr()?, "RTMP listens");
         tokio::spawn(rtmp.run(stop.clone()));
     }
-    let site = http::Site { service: Arc::clone(&service), rtmp: addresses.rtmp.clone() };
-    let connections = http.serve(site, stop.clone());
+    let site = http::Site { service: Arc::clone(&service), rtmp: addresses.rtmp.clone(), limits };
+    let connections = http.serve(site, &stop);
     ready(&addresses)?;
 
     let signal = signals.next().await;

@@ -6,7 +6,7 @@ use hub::Context;
 use media::timeline::Anchor;
 use media::{TimeDelta, Timestamp};
 
-use crate::segment::Body;
+use crate::segment::{Body, Media};
 
 /// Media time held at most; what is over it takes the wall clock as it was.
 const MAX_HELD: TimeDelta = TimeDelta::from_secs(60);
@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 256 << 20;
 /// dropped where it cannot be listed yet, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Hold {
-    bodies: VecDeque<Body>,
+    bodies: VecDeque<(Body, Media)>,
     held: TimeDelta,
     held_bytes: usize,
     /// The newest epoch.
@@ -36,17 +36,17 @@ impl Hold {
         }
     }
 
-    pub(super) fn push(&mut self, body: Body) {
+    pub(super) fn push(&mut self, body: Body, media: Media) {
         self.held += body.duration;
-        self.held_bytes += body.bytes.len();
-        self.bodies.push_back(body);
+        self.held_bytes += body.size;
+        self.bodies.push_back((body, media));
     }
 
     /// Drops the oldest of what is over the bounds, while nothing can be listed. What comes after that does not go
     /// on from anything.
     pub(super) fn drop_excess(&mut self) {
         while self.is_full() && self.take_oldest().is_some() {
-            if let Some(next) = self.bodies.front_mut() {
+            if let Some((next, _)) = self.bodies.front_mut() {
                 next.discontinuity = true;
             }
         }
@@ -60,53 +60,51 @@ impl Hold {
     ///
     /// An epoch that was over before its wall clock settled takes the one of its neighbour: hub time goes on with
     /// the machine's clock from one epoch to the next, and begins at Unix time.
-    pub(super) fn pop(&mut self) -> Option<(Body, Timestamp)> {
-        let body = self.bodies.front()?;
+    pub(super) fn pop(&mut self) -> Option<(Body, Media, Timestamp)> {
+        let (body, _) = self.bodies.front()?;
         let settled = self.anchor.is_some_and(|(epoch, _)| epoch == body.epoch);
         if !settled && body.epoch == self.epoch && self.released == 0 && !self.is_full() {
             return None;
         }
-        let body = self.take_oldest()?;
+        let (body, media) = self.take_oldest()?;
         let shown = body.start + body.delay;
         let date = self.anchor.map_or(shown, |(_, anchor)| anchor.wall_of(shown));
-        Some((body, date))
+        Some((body, media, date))
     }
 
     fn is_full(&self) -> bool {
         self.held > MAX_HELD || self.held_bytes > MAX_BYTES
     }
 
-    fn take_oldest(&mut self) -> Option<Body> {
-        let body = self.bodies.pop_front()?;
+    fn take_oldest(&mut self) -> Option<(Body, Media)> {
+        let (body, media) = self.bodies.pop_front()?;
         self.held -= body.duration;
-        self.held_bytes -= body.bytes.len();
+        self.held_bytes -= body.size;
         self.released = self.released.saturating_sub(1);
-        Some(body)
+        Some((body, media))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
-    /// Segments of 64 MiB and 1 ms, which share their memory.
+    /// Segments of 64 MiB and 1 ms.
     fn filled(count: i64) -> Hold {
-        let bytes = Bytes::from(vec![0; 64 << 20]);
         let mut hold = Hold::default();
         for ms in 0..count {
-            hold.push(Body {
+            let body = Body {
                 epoch: 0,
                 start: Timestamp::from_scale(ms, 1000),
                 duration: TimeDelta::from_millis(1),
                 delay: TimeDelta::ZERO,
-                bytes: bytes.clone(),
+                size: 64 << 20,
                 independent: true,
                 discontinuity: false,
                 tracks: Default::default(),
                 pictures: 1,
-            });
+            };
+            hold.push(body, Media::default());
         }
         hold
     }
@@ -115,7 +113,7 @@ mod tests {
     fn what_is_over_the_bytes_does_not_wait_for_the_clock() {
         let mut hold = filled(6);
         let starts: Vec<i64> =
-            std::iter::from_fn(|| hold.pop()).map(|(body, _)| body.start.to_scale(1000)).collect();
+            std::iter::from_fn(|| hold.pop()).map(|(body, ..)| body.start.to_scale(1000)).collect();
         assert_eq!(starts, [0, 1]);
     }
 
@@ -124,7 +122,7 @@ mod tests {
         let mut hold = filled(6);
         hold.drop_excess();
         let kept: Vec<_> =
-            hold.bodies.iter().map(|body| (body.start.to_scale(1000), body.discontinuity)).collect();
+            hold.bodies.iter().map(|(body, _)| (body.start.to_scale(1000), body.discontinuity)).collect();
         assert_eq!(kept, [(2, true), (3, false), (4, false), (5, false)]);
     }
 }

@@ -1,5 +1,6 @@
 //! Streams to feed a carrier with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use hub::{Context, Entry};
 use media::codec::{aac, flac, h264};
 use media::timeline::{Anchor, Epoch};
 use media::{Codec, Frame, TimeDelta, Timestamp, Track, TrackId};
-use rillcast_packager::hls::{Output, Settings};
+use rillcast_packager::hls::{Added, Output, Settings};
 use rillcast_packager::ts::{Carrier, Chunk};
 
 /// Unix second at which the streams of these tests begin.
@@ -111,6 +112,8 @@ pub(crate) struct Run {
     pub(crate) carrier: Carrier,
     pub(crate) output: Output,
     pub(crate) chunks: Vec<Chunk>,
+    /// Names of the segments that a player may ask for, and when they start.
+    pub(crate) available: BTreeMap<String, Timestamp>,
 }
 
 impl Run {
@@ -120,7 +123,7 @@ impl Run {
 
     pub(crate) fn with(settings: Settings) -> Self {
         let carrier = Carrier::new(Duration::from_secs(2));
-        Self { carrier, output: Output::new(settings), chunks: Vec::new() }
+        Self { carrier, output: Output::new(settings), chunks: Vec::new(), available: BTreeMap::new() }
     }
 
     pub(crate) fn push(&mut self, entries: &[Entry]) -> &mut Self {
@@ -139,7 +142,13 @@ impl Run {
 
     fn take(&mut self, chunk: Option<Chunk>) {
         if let Some(chunk) = chunk {
-            self.output.push(&chunk);
+            let changes = self.output.push(&chunk);
+            for Added { segment, .. } in changes.added {
+                self.available.insert(segment.name.clone(), segment.body.start);
+            }
+            for name in changes.removed {
+                assert!(self.available.remove(&name).is_some(), "{name} was not there");
+            }
             self.chunks.push(chunk);
         }
     }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::intake::{Intake, Unit};
 use crate::code::{Address, CodeError};
 use crate::error::Error;
+use crate::limits::{Pass, Refusal};
 use crate::listener;
 use crate::service::{Publication, Service};
 use crate::session::{Ended, Opening, Protocol, Role};
@@ -75,8 +76,16 @@ impl RtmpListener {
                 () = ended.cancelled() => return,
                 accepted = listener::accept(&self.listener) => accepted,
             };
-            let service = Arc::clone(&self.service);
-            self.service.tasks.spawn(async move { Connection::new(service, stream, peer).run().await });
+            // One that is not let in is closed without a word: a flood gets no work out of us.
+            let Ok(admission) = self.service.admit(peer) else { continue };
+            let begun = self.service.gates.begin_handshake();
+            let begun = begun.inspect_err(|&refusal| self.service.note_refusal(peer, refusal));
+            let Ok(handshake) = begun else { continue };
+            let connection = Connection::new(Arc::clone(&self.service), stream, peer, handshake);
+            self.service.tasks.spawn(async move {
+                let _admission = admission;
+                connection.run().await;
+            });
         }
     }
 }
@@ -94,11 +103,13 @@ enum Left {
     Quietly,
     /// With this reason.
     Because(Ended),
+    /// The peer broke the protocol or ran into a limit.
+    Broke(rtmp::Error),
 }
 
 impl From<rtmp::Error> for Left {
     fn from(error: rtmp::Error) -> Self {
-        Self::Because(Ended::Protocol(error.to_string()))
+        Self::Broke(error)
     }
 }
 
@@ -110,23 +121,32 @@ struct Connection {
     agent: Option<String>,
     publishing: Option<Publishing>,
     refused: u32,
+    /// Held until it publishes.
+    handshake: Option<Pass>,
 }
 
 impl Connection {
-    fn new(service: Arc<Service>, stream: TcpStream, peer: SocketAddr) -> Self {
-        let session = Session::new(rtmp::Limits::default(), service.clock.elapsed(), random());
-        Self { service, stream, peer, session, agent: None, publishing: None, refused: 0 }
+    fn new(service: Arc<Service>, stream: TcpStream, peer: SocketAddr, handshake: Pass) -> Self {
+        let session = Session::new(service.settings.limits.rtmp(), service.clock.elapsed(), random());
+        let handshake = Some(handshake);
+        Self { service, stream, peer, session, agent: None, publishing: None, refused: 0, handshake }
     }
 
     async fn run(mut self) {
         let left = self.serve().await;
         self.say_goodbye().await;
-        let Left::Because(why) = left else {
-            self.unpublish(None);
-            return;
+        let why = match left {
+            Left::Quietly => return self.unpublish(None),
+            Left::Because(why) => why,
+            Left::Broke(error) => {
+                if let Some(refusal) = Refusal::of_rtmp(&error) {
+                    self.service.gates.refuse(refusal);
+                }
+                Ended::Protocol(error.to_string())
+            }
         };
         if self.publishing.is_none() {
-            tracing::debug!(peer = %self.peer, protocol = "rtmp", reason = %why, "connection closed");
+            self.service.refusals.note(self.service.clock.elapsed(), self.peer, &why.to_string());
         }
         self.unpublish(Some(why));
     }
@@ -252,6 +272,7 @@ impl Connection {
                 self.session.accept_publish(now)?;
                 let intake = Intake::new(Arc::clone(&publication.feed));
                 self.publishing = Some(Publishing { publication, intake, demux: flv::Demux::new() });
+                self.handshake = None;
             }
             Err((status, why)) => {
                 self.service.refusals.note(now, self.peer, &why);

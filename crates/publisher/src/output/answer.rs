@@ -3,11 +3,11 @@
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, header};
 
-use crate::body::{self, Body};
+use crate::body::Body;
 
 /// A sentence for people.
 pub(super) fn text(status: StatusCode, sentence: &str) -> Response<Body> {
-    let mut response = Response::new(body::full(format!("{sentence}\n")));
+    let mut response = Response::new(Body::Full(format!("{sentence}\n").into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -16,8 +16,15 @@ pub(super) fn text(status: StatusCode, sentence: &str) -> Response<Body> {
 }
 
 /// Not there, and why.
-pub(super) fn not_found(sentence: &str) -> Response<Body> {
+pub fn not_found(sentence: &str) -> Response<Body> {
     text(StatusCode::NOT_FOUND, sentence)
+}
+
+/// There is no room, and why. The client may ask again.
+pub(super) fn busy(sentence: &str) -> Response<Body> {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+    response
 }
 
 /// Bytes of a user agent that are looked at.

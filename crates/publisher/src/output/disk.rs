@@ -22,6 +22,8 @@ const MARKER_TEXT: &str = "Written by rillcast, which removes the playlists and 
 const OURS: [&str; 3] = [".ts", ".m3u8", ".tmp"];
 /// Changes that may wait for the disk.
 const QUEUE: usize = 64;
+/// Bytes written at a time.
+const WRITE_BYTES: usize = 256 << 10;
 /// At most one complaint in this time.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
@@ -113,7 +115,7 @@ fn make(folder: &Path) -> io::Result<()> {
 #[derive(Default)]
 pub(crate) struct Change {
     /// Files to write: segments first, playlists last.
-    pub(crate) write: Vec<(String, Bytes)>,
+    pub(crate) write: Vec<(String, Vec<Bytes>)>,
     /// Files that no player asks for any more.
     pub(crate) remove: Vec<String>,
 }
@@ -204,13 +206,13 @@ async fn apply(folder: &Path, change: Change) -> io::Result<()> {
     result
 }
 
-async fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+async fn write_whole(folder: &Path, name: &str, parts: &[Bytes]) -> io::Result<()> {
     let draft = folder.join(format!("{name}.tmp"));
-    let drafted = match tokio::fs::write(&draft, bytes).await {
+    let drafted = match write_parts(&draft, parts).await {
         // Somebody removed the folder: the next file would fail as well.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make(folder)?;
-            tokio::fs::write(&draft, bytes).await
+            write_parts(&draft, parts).await
         }
         drafted => drafted,
     };
@@ -223,6 +225,17 @@ async fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> 
         let _ = tokio::fs::remove_file(&draft).await;
     }
     written
+}
+
+/// One trip to the threads that may block, however many pieces there are.
+async fn write_parts(path: &Path, parts: &[Bytes]) -> io::Result<()> {
+    let (path, parts) = (path.to_owned(), parts.to_vec());
+    let written = tokio::task::spawn_blocking(move || {
+        let mut file = io::BufWriter::with_capacity(WRITE_BYTES, fs::File::create(path)?);
+        parts.iter().try_for_each(|part| file.write_all(part))?;
+        file.flush()
+    });
+    written.await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]
@@ -284,7 +297,8 @@ mod tests {
         let inner = Folder::start(&dir, &"a/b/c".parse().expect("a code")).expect("a folder");
         inner.stop(true).await;
         assert!(!dir.join("a/b").exists());
-        let change = Change { write: vec![("x.ts".to_owned(), Bytes::from_static(b"x"))], remove: vec![] };
+        let change =
+            Change { write: vec![("x.ts".to_owned(), vec![Bytes::from_static(b"x")])], remove: vec![] };
         fs::remove_dir_all(dir.join("a")).expect("removed by somebody");
         assert!(outer.change(change).is_ok());
         outer.stop(false).await;
@@ -298,10 +312,10 @@ mod tests {
         claim("publisher.hls.dir", &dir).expect("an empty directory");
         let code: Code = "region/news".parse().expect("a code");
         let folder = Folder::start(&dir, &code).expect("a folder");
-        let change = Change { write: vec![("a.ts".to_owned(), Bytes::from_static(b"x"))], remove: vec![] };
-        assert!(folder.change(change).is_ok());
         let change =
-            Change { write: vec![("b.ts".to_owned(), Bytes::new())], remove: vec!["a.ts".to_owned()] };
+            Change { write: vec![("a.ts".to_owned(), vec![Bytes::from_static(b"x")])], remove: vec![] };
+        assert!(folder.change(change).is_ok());
+        let change = Change { write: vec![("b.ts".to_owned(), vec![])], remove: vec!["a.ts".to_owned()] };
         assert!(folder.change(change).is_ok());
         folder.stop(false).await;
         let left: Vec<_> = fs::read_dir(dir.join("region/news")).expect("a folder").flatten().collect();

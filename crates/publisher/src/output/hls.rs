@@ -1,5 +1,6 @@
 //! HLS: the carrier's chunks become segments and playlists in memory, and on disk where a directory is set.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,19 +8,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
-use packager::hls::Settings;
+use packager::hls::{Added, Changes, Settings};
 use packager::ts::Chunk;
 use tokio::sync::Notify;
 
 use super::answer;
 use super::disk::{Change, Folder};
-use super::resource::Resource;
+use super::memory::Store;
+use super::resource::{Content, Resource};
 use super::viewers::Viewers;
 use crate::body::Body;
 use crate::clock;
 use crate::code::{Address, Code};
 use crate::config::Segmented;
 use crate::error::Error;
+use crate::limits::Refusal;
 use crate::service::{ONLY_RENDITION, Service};
 use crate::session::Protocol;
 use crate::stream::Running;
@@ -45,6 +48,9 @@ pub(crate) struct Output {
 
 struct State {
     packager: packager::hls::Output,
+    store: Store,
+    /// The segments that a player may ask for, by name.
+    segments: HashMap<String, Arc<Resource>>,
     multivariant: Option<Arc<Resource>>,
     media: Option<Arc<Resource>>,
     folder: Option<Folder>,
@@ -75,8 +81,16 @@ impl Output {
             Some(dir) => Some(Folder::start(dir, code)?),
             None => None,
         };
-        let state =
-            State { packager, multivariant: None, media: None, folder, unremoved: Vec::new(), behind: false };
+        let state = State {
+            packager,
+            store: Store::new().map_err(Error::Memory)?,
+            segments: HashMap::new(),
+            multivariant: None,
+            media: None,
+            folder,
+            unremoved: Vec::new(),
+            behind: false,
+        };
         Ok(Arc::new(Self {
             code: code.clone(),
             target: settings.segment,
@@ -97,6 +111,7 @@ impl Output {
         let mut state = self.lock();
         for chunk in chunks {
             let changes = state.packager.push(chunk);
+            self.keep(&mut state, &changes);
             if changes.multivariant {
                 state.multivariant = state.packager.multivariant().map(|text| Arc::new(playlist(text)));
             }
@@ -113,17 +128,41 @@ impl Output {
         self.viewers.sweep();
     }
 
+    /// Puts new segments where they can be sent from, and lets old ones go.
+    fn keep(&self, state: &mut State, changes: &Changes) {
+        for Added { segment, media } in &changes.added {
+            match state.store.put(media.parts()) {
+                Ok(stored) => {
+                    let resource = Resource {
+                        content: Content::Stored(Arc::new(stored)),
+                        gzip: None,
+                        content_type: "video/mp2t",
+                        cache_control: SEGMENT_CACHE,
+                        tag: segment.name.clone(),
+                    };
+                    state.segments.insert(segment.name.clone(), Arc::new(resource));
+                }
+                Err(error) => {
+                    tracing::error!(stream = %self.code, %error, segment = segment.name, "no memory for a segment");
+                }
+            }
+        }
+        for name in &changes.removed {
+            state.segments.remove(name);
+        }
+    }
+
     /// Passes changes on to the disk: segments, the media playlist, the multivariant playlist, in that order.
-    fn write(&self, state: &mut State, changes: packager::hls::Changes) {
+    fn write(&self, state: &mut State, changes: Changes) {
         let Some(folder) = &state.folder else { return };
-        let segments = changes.added.iter().map(|segment| (segment.name.clone(), segment.body.bytes.clone()));
+        let segments =
+            changes.added.iter().map(|added| (added.segment.name.clone(), added.media.parts().to_vec()));
         let mut change = Change { write: segments.collect(), remove: Vec::new() };
-        let media = changes.media_playlist.then_some(state.media.as_ref()).flatten();
-        let multivariant = changes.multivariant.then_some(state.multivariant.as_ref()).flatten();
-        change
-            .write
-            .extend(media.map(|text| (state.packager.media_playlist_name().to_owned(), text.bytes.clone())));
-        change.write.extend(multivariant.map(|text| (MULTIVARIANT.to_owned(), text.bytes.clone())));
+        let media = changes.media_playlist.then(|| state.packager.media_playlist()).flatten();
+        let multivariant = changes.multivariant.then(|| state.packager.multivariant()).flatten();
+        let name = state.packager.media_playlist_name();
+        change.write.extend(media.map(|text| (name.to_owned(), vec![text])));
+        change.write.extend(multivariant.map(|text| (MULTIVARIANT.to_owned(), vec![text])));
         change.remove = std::mem::take(&mut state.unremoved);
         if self.ephemeral {
             change.remove.extend(changes.removed);
@@ -154,14 +193,7 @@ impl Output {
     /// The file of that name, after at most `patience` where it is a playlist that does not exist yet.
     async fn find(&self, file: &str, patience: Duration) -> Option<Arc<Resource>> {
         if !file.ends_with(".m3u8") {
-            let segment = self.lock().packager.segment(file)?;
-            return Some(Arc::new(Resource {
-                bytes: segment.body.bytes.clone(),
-                gzip: None,
-                content_type: "video/mp2t",
-                cache_control: SEGMENT_CACHE,
-                tag: segment.name.clone(),
-            }));
+            return self.lock().segments.get(file).cloned();
         }
         if file != MULTIVARIANT && file != self.lock().packager.media_playlist_name() {
             return None;
@@ -194,7 +226,7 @@ impl Service {
     /// Answers a GET or HEAD of one of the stream's HLS files: a playlist or a segment.
     ///
     /// 404 when the stream is not running, its HLS output is off, the file does not exist (any more), or no
-    /// media comes within `join_timeout`.
+    /// media comes within `join_timeout`; 503 for a new viewer when the stream has all that it may have.
     pub async fn handle_hls(
         self: &Arc<Self>,
         request: &Parts,
@@ -216,11 +248,13 @@ impl Service {
             });
         };
         let response = found.answer(request);
-        self.note_hls_viewer(&running, hls, request, peer, &response);
-        response
+        match self.note_hls_viewer(&running, hls, request, peer, &response) {
+            true => response,
+            false => answer::busy(&self.gates.sentence(self.gates.refuse(Refusal::ViewersPerStream))),
+        }
     }
 
-    /// Counts the request for the viewer that it seems to come from.
+    /// Counts the request for the viewer that it seems to come from. False: it is a new one, and there is no room.
     fn note_hls_viewer(
         &self,
         running: &Running,
@@ -228,11 +262,10 @@ impl Service {
         request: &Parts,
         peer: SocketAddr,
         response: &Response<Body>,
-    ) {
-        use http_body::Body as _;
+    ) -> bool {
         let agent = answer::user_agent(request);
-        let bytes = response.body().size_hint().exact().unwrap_or(0);
-        hls.viewers.note(&self.sessions, running, Protocol::Hls, peer, agent, bytes);
+        let bytes = response.body().length().unwrap_or(0);
+        hls.viewers.note(&self.sessions, running, Protocol::Hls, peer, agent, bytes)
     }
 }
 
@@ -240,7 +273,7 @@ fn playlist(text: Bytes) -> Resource {
     let tag = format!("{:016x}", fingerprint(&text));
     Resource {
         gzip: compress(&text),
-        bytes: text,
+        content: Content::Bytes(text),
         content_type: PLAYLIST_TYPE,
         cache_control: PLAYLIST_CACHE,
         tag,

@@ -8,30 +8,36 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use fanout::{End, FanOut, How, Pieces};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
-use http_body::Frame;
-use http_body_util::BodyExt;
+use http1::Framing;
 use hub::{Cursor, Read};
 use packager::ts::Chunk;
+use socket2::SockRef;
+use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::answer;
 use super::ts::Reading;
-use crate::body::{self, Body};
+use crate::body::Body;
 use crate::code::Address;
+use crate::limits::{Gates, Pass, Refusal};
 use crate::service::Service;
 use crate::session::{Ended, Open, Opening, Protocol, Role};
 
 /// Bytes taken from the ring at a time.
 const READ_BYTES: usize = 64 << 10;
+/// Bytes at most that the system holds for a viewer and has not sent yet. Without a bound it takes megabytes for each
+/// one that is slow.
+const UNSENT_BYTES: u32 = 256 << 10;
 
 impl Service {
     /// Streams MPEG-TS to a viewer, from the newest key frame on, until the client leaves, the stream stops or
     /// the session is cancelled.
     ///
     /// 404 when the stream is not running, its MPEG-TS output is off, or no media comes within `join_timeout`;
-    /// 500 when the stream ended between that check and joining it.
+    /// 500 when the stream ended between that check and joining it; 503 when it has all the viewers that it may have.
     pub async fn handle_mpegts(
         self: &Arc<Self>,
         request: &Parts,
@@ -44,18 +50,22 @@ impl Service {
         if !running.config.protocols.mpegts {
             return answer::not_found(&format!("stream {} has no MPEG-TS output", address.code));
         }
+        let Some(pass) = running.viewers.enter() else {
+            return answer::busy(&self.gates.sentence(self.gates.refuse(Refusal::ViewersPerStream)));
+        };
         let Some((reading, mut cursor)) =
             running.ts.join().and_then(|reading| reading.ring().subscribe().map(|cursor| (reading, cursor)))
         else {
             return answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the stream ended while you joined it");
         };
+        // That there is something to begin with is all that is to be known here.
         let mut first = Vec::new();
-        let joined = tokio::time::timeout(self.settings.join_timeout, cursor.read(&mut first, READ_BYTES));
+        let joined = tokio::time::timeout(self.settings.join_timeout, cursor.read(&mut first, 1));
         if !matches!(joined.await, Ok(Read::Items | Read::Skipped)) {
             return answer::not_found(&format!("stream {} has no media now", address.code));
         }
         if request.method == Method::HEAD {
-            return head(body::empty());
+            return head(Body::empty());
         }
         let opening = Opening {
             stream: address.code.clone(),
@@ -65,11 +75,9 @@ impl Service {
             agent: answer::user_agent(request),
         };
         let session = self.sessions.open(opening, &running.cancel);
-        let cancelled = Box::pin(session.cancelled().cancelled_owned());
-        let mut viewer =
-            Viewer { cursor, chunks: first, pending: VecDeque::new(), session, cancelled, _reading: reading };
-        viewer.take(Read::Items);
-        head(viewer.boxed_unsync())
+        let gates = Arc::clone(&self.gates);
+        let viewer = Viewer { session, framing: Framing::Close, gates, reading, _pass: pass };
+        head(Body::Live(Box::new(Live { viewer, fan_out: Arc::clone(&self.fan_out), reader: None })))
     }
 }
 
@@ -81,55 +89,178 @@ fn head(body: Body) -> Response<Body> {
     response
 }
 
-/// A viewer: a cursor and a session, read by the HTTP connection as its body.
-struct Viewer {
-    cursor: Cursor<Chunk>,
-    chunks: Vec<Chunk>,
-    pending: VecDeque<Bytes>,
-    session: Open,
-    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Keeps the carrier running.
-    _reading: Arc<Reading>,
+/// The media of one viewer, before it is known who sends it.
+pub struct Live {
+    viewer: Viewer,
+    fan_out: Arc<FanOut>,
+    /// Where it is read piece by piece.
+    reader: Option<Reader>,
 }
 
-impl Viewer {
-    /// Queues the chunks just read. What follows a skip begins with the splice that makes it legal.
-    fn take(&mut self, read: Read) {
-        let skipped = read == Read::Skipped;
-        if skipped {
-            self.session.add_skip();
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("session", &self.viewer.session.id).finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    /// Sends the media over a connection that has nothing else to do any more, after the head of the answer, until one
+    /// of both ends. `framing` is what the head says.
+    pub async fn serve(self, socket: TcpStream, head: Vec<u8>, framing: Framing) {
+        // A system that cannot bound it still serves.
+        let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
+        let Self { mut viewer, fan_out, .. } = self;
+        viewer.framing = framing;
+        let session = Arc::clone(viewer.session.session());
+        let ring = viewer.reading.ring().clone();
+        let socket = Arc::new(socket);
+        let _membership = fan_out.join(&ring, Arc::clone(&socket) as _, head.into(), viewer);
+        tokio::select! {
+            () = session.cancelled().cancelled_owned() => {}
+            left = until_left(&socket) => session.cancel(left),
         }
-        for (index, chunk) in self.chunks.drain(..).enumerate() {
-            if skipped && index == 0 {
-                self.pending.push_back(chunk.splice);
-            }
-            self.pending.push_back(chunk.bytes);
+    }
+
+    /// The next bytes; none at the end. The task is woken when there are more.
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Self { viewer, reader, .. } = self;
+        if reader.is_none() {
+            let Some(cursor) = viewer.reading.ring().subscribe() else {
+                viewer.session.cancel(Ended::StreamStopped);
+                return Poll::Ready(None);
+            };
+            let cancelled = Box::pin(viewer.session.cancelled().cancelled_owned());
+            *reader = Some(Reader { cursor, chunks: Vec::new(), pending: VecDeque::new(), cancelled });
+        }
+        match reader {
+            Some(reader) => reader.poll_bytes(viewer, cx),
+            None => Poll::Ready(None),
         }
     }
 }
 
-impl http_body::Body for Viewer {
-    type Data = Bytes;
-    type Error = io::Error;
+/// Waits for the client's end of the connection, or for its failure. What the client says meanwhile means nothing.
+async fn until_left(socket: &TcpStream) -> Ended {
+    loop {
+        let read = match socket.readable().await {
+            Ok(()) => socket.try_read(&mut [0; 512]),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(0) => return Ended::ClientLeft,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return ended_by(&error),
+        }
+    }
+}
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let this = &mut *self;
-        if this.cancelled.as_mut().poll(cx).is_ready() {
+/// A client that breaks its connection off has left; everything else is a failure.
+fn ended_by(error: &io::Error) -> Ended {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ended::ClientLeft,
+        _ => Ended::Io(error.to_string()),
+    }
+}
+
+/// One viewer as the fan-out sees it.
+struct Viewer {
+    session: Open,
+    framing: Framing,
+    gates: Arc<Gates>,
+    /// Keeps the carrier running.
+    reading: Arc<Reading>,
+    _pass: Pass,
+}
+
+impl fanout::Viewer for Viewer {
+    type Item = Chunk;
+
+    /// What follows a skip begins with the splice that makes it legal.
+    fn frame<'i>(&self, chunk: &'i Chunk, how: How, out: &mut Pieces<'i>) {
+        let splice = if how == How::Skipped { &chunk.splice[..] } else { &[] };
+        let length = splice.len() + chunk.bytes.len();
+        if length == 0 {
+            return;
+        }
+        let chunked = self.framing == Framing::Chunked;
+        if chunked {
+            out.small(http1::chunk_head(length).as_bytes());
+        }
+        out.shared(splice);
+        out.shared(&chunk.bytes);
+        if chunked {
+            out.shared(b"\r\n");
+        }
+    }
+
+    fn tail(&self) -> &'static [u8] {
+        if self.framing == Framing::Chunked { http1::CHUNKED_END } else { &[] }
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        self.session.add_bytes(bytes as u64);
+    }
+
+    fn skipped(&mut self) {
+        self.session.add_skip();
+        self.gates.refuse(Refusal::ViewerQueueBytes);
+    }
+
+    fn ended(self, why: End) {
+        let why = match why {
+            End::Closed => Ended::StreamStopped,
+            End::TooSlow(time) => {
+                self.gates.refuse(Refusal::SlowViewerTimeout);
+                Ended::TooSlow(time)
+            }
+            End::Failed(error) => ended_by(&error),
+            End::Panicked => Ended::Internal,
+            End::Stopped => Ended::Shutdown,
+            // Whoever took it away has said why.
+            _ => Ended::ClientLeft,
+        };
+        self.session.cancel(why);
+    }
+}
+
+/// A viewer that is read piece by piece, as the body of an answer.
+struct Reader {
+    cursor: Cursor<Chunk>,
+    chunks: Vec<Chunk>,
+    pending: VecDeque<Bytes>,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Reader {
+    fn poll_bytes(&mut self, viewer: &mut Viewer, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.cancelled.as_mut().poll(cx).is_ready() {
             return Poll::Ready(None);
         }
         loop {
-            if let Some(bytes) = this.pending.pop_front() {
-                this.session.add_bytes(bytes.len() as u64);
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            if let Some(bytes) = self.pending.pop_front() {
+                viewer.session.add_bytes(bytes.len() as u64);
+                return Poll::Ready(Some(bytes));
             }
-            match this.cursor.poll_read(cx, &mut this.chunks, READ_BYTES) {
+            match self.cursor.poll_read(cx, &mut self.chunks, READ_BYTES) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Read::Closed) => {
-                    this.session.cancel(Ended::StreamStopped);
+                    viewer.session.cancel(Ended::StreamStopped);
                     return Poll::Ready(None);
                 }
-                Poll::Ready(read) => this.take(read),
+                Poll::Ready(read) => self.take(viewer, read == Read::Skipped),
             }
+        }
+    }
+
+    /// Queues the chunks just read. What follows a skip begins with the splice that makes it legal.
+    fn take(&mut self, viewer: &mut Viewer, skipped: bool) {
+        if skipped {
+            fanout::Viewer::skipped(viewer);
+        }
+        for (index, chunk) in self.chunks.drain(..).enumerate() {
+            let splice = (skipped && index == 0).then_some(chunk.splice);
+            self.pending.extend(splice.into_iter().chain([chunk.bytes]).filter(|bytes| !bytes.is_empty()));
         }
     }
 }

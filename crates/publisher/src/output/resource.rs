@@ -1,20 +1,57 @@
 //! A named thing in memory, answered as RFC 9110 wants it: HEAD, ETag, Range, compression.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use crate::body::{self, Body};
+use super::memory::Stored;
+use crate::body::{Body, Part};
 
 /// Bytes with all that an answer says of them.
 pub(super) struct Resource {
-    pub(super) bytes: Bytes,
+    pub(super) content: Content,
     /// The same, compressed; none where that would gain nothing.
     pub(super) gzip: Option<Bytes>,
     pub(super) content_type: &'static str,
     pub(super) cache_control: &'static str,
     /// Strong entity tag without its quotes; the compressed form gets `-gz` behind it (RFC 9110 8.8.3.3).
     pub(super) tag: String,
+}
+
+/// Where the bytes are.
+#[derive(Clone)]
+pub(super) enum Content {
+    /// In our own memory.
+    Bytes(Bytes),
+    /// In a file that the system sends by itself.
+    Stored(Arc<Stored>),
+}
+
+impl Content {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Stored(stored) => stored.size(),
+        }
+    }
+
+    fn body(&self) -> Body {
+        match self {
+            Self::Bytes(bytes) => Body::Full(bytes.clone()),
+            Self::Stored(stored) => Body::Part(Part::new(Arc::clone(stored), 0, stored.size())),
+        }
+    }
+
+    /// The bytes from `first` to `last`, which are there.
+    fn range(&self, first: u64, last: u64) -> Body {
+        let index = |place| usize::try_from(place).unwrap_or(usize::MAX);
+        match self {
+            Self::Bytes(bytes) => Body::Full(bytes.slice(index(first)..=index(last))),
+            Self::Stored(stored) => Body::Part(Part::new(Arc::clone(stored), first, last - first + 1)),
+        }
+    }
 }
 
 impl Resource {
@@ -25,32 +62,29 @@ impl Resource {
         let gzip = self.gzip.as_ref().filter(|_| !ranged && accepts_gzip(&request.headers));
         let tag = format!("\"{}{}\"", self.tag, if gzip.is_some() { "-gz" } else { "" });
         if none_match_lists(&request.headers, &tag) {
-            return self.head(StatusCode::NOT_MODIFIED, &tag, body::empty());
+            return self.head(StatusCode::NOT_MODIFIED, &tag, Body::empty());
         }
-        let bytes = gzip.unwrap_or(&self.bytes);
         let mut response = match ranged.then(|| self.range(&request.headers, &tag)).flatten() {
             None => {
-                let mut response = self.with_bytes(StatusCode::OK, &tag, request, bytes.clone());
+                let body = gzip.map_or_else(|| self.content.body(), |gzip| Body::Full(gzip.clone()));
+                let mut response = self.with_body(StatusCode::OK, &tag, request, body);
                 if gzip.is_some() {
                     response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 }
                 response
             }
             Some(Ok((first, last))) => {
-                let part = self.bytes.slice(first..=last);
-                let mut response = self.with_bytes(StatusCode::PARTIAL_CONTENT, &tag, request, part);
-                let content_range = format!("bytes {first}-{last}/{}", self.bytes.len());
+                let part = self.content.range(first, last);
+                let mut response = self.with_body(StatusCode::PARTIAL_CONTENT, &tag, request, part);
+                let content_range = format!("bytes {first}-{last}/{}", self.content.length());
                 insert(response.headers_mut(), header::CONTENT_RANGE, &content_range);
                 response
             }
             Some(Err(Unsatisfiable)) => {
                 let mut response =
-                    self.with_bytes(StatusCode::RANGE_NOT_SATISFIABLE, &tag, request, Bytes::new());
-                insert(
-                    response.headers_mut(),
-                    header::CONTENT_RANGE,
-                    &format!("bytes */{}", self.bytes.len()),
-                );
+                    self.with_body(StatusCode::RANGE_NOT_SATISFIABLE, &tag, request, Body::empty());
+                let content_range = format!("bytes */{}", self.content.length());
+                insert(response.headers_mut(), header::CONTENT_RANGE, &content_range);
                 response
             }
         };
@@ -58,9 +92,9 @@ impl Resource {
         response
     }
 
-    fn with_bytes(&self, status: StatusCode, tag: &str, request: &Parts, bytes: Bytes) -> Response<Body> {
-        let length = bytes.len();
-        let body = if request.method == Method::HEAD { body::empty() } else { body::full(bytes) };
+    fn with_body(&self, status: StatusCode, tag: &str, request: &Parts, body: Body) -> Response<Body> {
+        let length = body.length().unwrap_or(0);
+        let body = if request.method == Method::HEAD { Body::empty() } else { body };
         let mut response = self.head(status, tag, body);
         insert(response.headers_mut(), header::CONTENT_LENGTH, &length.to_string());
         response
@@ -81,7 +115,7 @@ impl Resource {
 
     /// The one range asked for, none where the whole is to be sent: no range, one that we do not understand,
     /// several, or one with an If-Range of another version (RFC 9110 13.1.5, 14.2).
-    fn range(&self, headers: &HeaderMap, tag: &str) -> Option<Result<(usize, usize), Unsatisfiable>> {
+    fn range(&self, headers: &HeaderMap, tag: &str) -> Option<Result<(u64, u64), Unsatisfiable>> {
         // One strong tag: parts of two versions must never be put together.
         if headers.get(header::IF_RANGE).is_some_and(|wanted| wanted != tag) {
             return None;
@@ -89,13 +123,13 @@ impl Resource {
         let spec = headers.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
         let (first, last) = spec.split_once('-')?;
         let (first, last) = (first.trim(), last.trim());
-        let length = self.bytes.len();
+        let length = self.content.length();
         let range = if first.is_empty() {
-            let suffix = last.parse::<usize>().ok()?.min(length);
+            let suffix = last.parse::<u64>().ok()?.min(length);
             (length - suffix, length.wrapping_sub(1))
         } else {
             let first = first.parse().ok()?;
-            let last = if last.is_empty() { usize::MAX } else { last.parse::<usize>().ok()? };
+            let last = if last.is_empty() { u64::MAX } else { last.parse::<u64>().ok()? };
             if last < first {
                 return None;
             }
@@ -151,15 +185,27 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::output::memory::Store;
 
+    /// The same answer, wherever the bytes are.
     fn ask(method: Method, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Bytes) {
+        let bytes = Bytes::from_static(b"0123456789");
+        let stored =
+            Store::new().and_then(|mut store| store.put(std::slice::from_ref(&bytes))).expect("memory");
+        let [from_bytes, from_file] = [Content::Bytes(bytes), Content::Stored(Arc::new(stored))]
+            .map(|content| ask_for(content, method.clone(), headers));
+        assert_eq!(from_bytes, from_file);
+        from_bytes
+    }
+
+    fn ask_for(content: Content, method: Method, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Bytes) {
         let mut request = Request::builder().method(method);
         for &(name, value) in headers {
             request = request.header(name, value);
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         let resource = Resource {
-            bytes: Bytes::from_static(b"0123456789"),
+            content,
             gzip: Some(Bytes::from_static(b"gz")),
             content_type: "text/plain",
             cache_control: "max-age=1",

@@ -29,6 +29,8 @@ pub(crate) struct Output {
 }
 
 struct Shared {
+    /// What is kept for viewers.
+    limits: Limits,
     hub: Arc<hub::Stream>,
     code: Code,
     hls: Option<Arc<hls::Output>>,
@@ -54,10 +56,17 @@ impl Output {
         hub: Arc<hub::Stream>,
         code: Code,
         hls: Option<Arc<hls::Output>>,
+        limits: Limits,
         cancel: CancellationToken,
     ) -> Self {
-        let shared =
-            Arc::new(Shared { hub, code, hls, warnings: Mutex::default(), dropped: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            limits,
+            hub,
+            code,
+            hls,
+            warnings: Mutex::default(),
+            dropped: AtomicU64::new(0),
+        });
         let tasks = TaskTracker::new();
         let for_hls = shared.hls.is_some().then(|| spawn(&shared, &cancel, &tasks)).flatten();
         let running = Mutex::new(for_hls.as_ref().map(Arc::downgrade).unwrap_or_default());
@@ -94,7 +103,7 @@ impl Output {
 
 fn spawn(shared: &Arc<Shared>, cancel: &CancellationToken, tasks: &TaskTracker) -> Option<Arc<Reading>> {
     let cursor = shared.hub.subscribe()?;
-    let ring = Ring::new(Limits::default());
+    let ring = Ring::new(shared.limits);
     let stop = cancel.child_token();
     tasks.spawn(run(Arc::clone(shared), cursor, ring.clone(), stop.clone()));
     Some(Arc::new(Reading { ring, _stop: stop.drop_guard() }))

@@ -1,15 +1,15 @@
 //! Viewers of segmented outputs, who have no connection: an estimate by address and user agent.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::limits::Pass;
 use crate::session::{Ended, Open, Opening, Protocol, Role, Sessions};
 use crate::stream::Running;
 
-/// Viewers told apart at most; more are served all the same.
-const MAX: usize = 10_000;
 /// How often the idle ones are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -29,6 +29,7 @@ struct State {
 struct Viewer {
     session: Open,
     seen: Instant,
+    _pass: Pass,
 }
 
 impl Viewers {
@@ -37,7 +38,7 @@ impl Viewers {
         Self { idle, state: Mutex::default() }
     }
 
-    /// Counts an answer for the viewer that asked; an unknown one gets a session.
+    /// Counts an answer for the viewer that asked; an unknown one gets a session. False: there is no room for it.
     pub(super) fn note(
         &self,
         sessions: &Arc<Sessions>,
@@ -46,19 +47,21 @@ impl Viewers {
         peer: SocketAddr,
         agent: Option<String>,
         bytes: u64,
-    ) {
+    ) -> bool {
         let mut state = self.lock();
-        let key = (peer.ip(), agent.clone());
-        if state.known.len() >= MAX && !state.known.contains_key(&key) {
-            return;
-        }
-        let viewer = state.known.entry(key).or_insert_with(|| {
-            let stream = running.config.code.clone();
-            let opening = Opening { stream, protocol, role: Role::Viewer, peer: Some(peer), agent };
-            Viewer { session: sessions.open(opening, &running.cancel), seen: Instant::now() }
-        });
+        let viewer = match state.known.entry((peer.ip(), agent.clone())) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let Some(pass) = running.viewers.enter() else { return false };
+                let stream = running.config.code.clone();
+                let opening = Opening { stream, protocol, role: Role::Viewer, peer: Some(peer), agent };
+                let session = sessions.open(opening, &running.cancel);
+                unknown.insert(Viewer { session, seen: Instant::now(), _pass: pass })
+            }
+        };
         viewer.seen = Instant::now();
         viewer.session.add_bytes(bytes);
+        true
     }
 
     /// Closes the sessions of viewers that have left.

@@ -12,7 +12,7 @@ const PREFIX: &str = "RILLCAST_";
 /// Variables that are no settings of the file.
 const OTHERS: [&str; 2] = [crate::log::FILTER, crate::log::FORMAT];
 /// Settings that a variable can set. Streams have free names and stay in the file.
-pub(super) const SETTINGS: [&[&str]; 25] = [
+pub(super) const SETTINGS: [&[&str]; 41] = [
     &["data_dir"],
     &["http", "listen"],
     &["tls", "cert"],
@@ -38,6 +38,22 @@ pub(super) const SETTINGS: [&[&str]; 25] = [
     &["publisher", "dash", "live_window"],
     &["publisher", "dash", "live_history"],
     &["publisher", "dash", "live_ephemeral"],
+    &["fan_out", "workers"],
+    &["fan_out", "merge_window_ms"],
+    &["fan_out", "slow_viewer_timeout_sec"],
+    &["limits", "handshake_timeout_sec"],
+    &["limits", "connections"],
+    &["limits", "connections_per_address"],
+    &["limits", "request_head_bytes"],
+    &["limits", "publishers_in_handshake"],
+    &["limits", "viewers_per_stream"],
+    &["limits", "viewer_queue_bytes"],
+    &["limits", "rtmp_message_bytes"],
+    &["limits", "rtmp_pending_bytes"],
+    &["limits", "rtmp_chunk_streams"],
+    &["limits", "amf_bytes"],
+    &["limits", "amf_depth"],
+    &["limits", "amf_values"],
 ];
 
 /// The variable that sets a path.

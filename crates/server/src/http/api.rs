@@ -1,5 +1,6 @@
 //! What the page shows, as JSON. It is made for the page of the same version and promises nothing to others.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,7 @@ use publisher::StreamStatus;
 use serde::Serialize;
 
 use super::Site;
+use crate::panics;
 
 /// Without a frame for this long a stream is shown as silent.
 const SILENT: Duration = Duration::from_secs(3);
@@ -83,6 +85,23 @@ struct LastError {
 }
 
 #[derive(Serialize)]
+struct Limits {
+    #[serde(flatten)]
+    limits: BTreeMap<&'static str, Limit>,
+    /// Sessions that ended because of an error of ours.
+    panics: u64,
+}
+
+#[derive(Serialize)]
+struct Limit {
+    limit: u64,
+    /// How much of it is taken, where that is a number of the whole service.
+    now: Option<u64>,
+    /// How often something was refused, or somebody sent away, because of it.
+    refused: u64,
+}
+
+#[derive(Serialize)]
 struct Outputs {
     hls: Option<String>,
     mpegts: Option<String>,
@@ -97,6 +116,17 @@ pub(super) async fn streams(State(site): State<Arc<Site>>) -> Response {
         streams: site.service.statuses().into_iter().map(stream).collect(),
     };
     ([(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Json(overview))
+        .into_response()
+}
+
+/// `/api/v1/limits`: each limit by its name in the configuration, and how often the program itself failed.
+pub(super) async fn limits(State(site): State<Arc<Site>>) -> Response {
+    let limits = site.service.limits().into_iter().map(|limit| {
+        let shown = Limit { limit: limit.limit, now: limit.now, refused: limit.refused };
+        (limit.name, shown)
+    });
+    let limits = Limits { limits: limits.collect(), panics: panics::count() };
+    ([(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Json(limits))
         .into_response()
 }
 

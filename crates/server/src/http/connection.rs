@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use axum::Router;
@@ -12,15 +12,18 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use publisher::listener;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
+use super::Site;
+use super::edge::{self, Fate};
 use crate::config::{Host, Listen};
 
-/// How long a client may take for the head of a request, from the connection or its last answer on.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The library's own lower bound on the size of a head.
+const LEAST_HEAD_BYTES: usize = 8192;
 
 /// The other end of the connection that a request came on, IPv4 always as IPv4.
 #[derive(Clone, Copy, Debug)]
@@ -78,11 +81,17 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Accepts on all sockets until `stop`; then idle connections are closed and busy ones after their answer.
-    pub(super) fn serve(sockets: Vec<Socket>, router: Router, stop: CancellationToken) -> Self {
+    pub(super) fn serve(
+        sockets: Vec<Socket>,
+        site: &Arc<Site>,
+        router: &Router,
+        stop: &CancellationToken,
+    ) -> Self {
         let tasks = TaskTracker::new();
         for socket in sockets {
             tracing::info!(address = %socket.address, "HTTP listens");
-            tasks.spawn(accept(socket.listener, router.clone(), tasks.clone(), stop.clone()));
+            let edge = Edge { site: Arc::clone(site), router: router.clone(), stop: stop.clone() };
+            tasks.spawn(accept(socket.listener, edge, tasks.clone()));
         }
         Self { tasks }
     }
@@ -94,36 +103,67 @@ impl Connections {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, tasks: TaskTracker, stop: CancellationToken) {
+/// What every connection needs.
+#[derive(Clone)]
+struct Edge {
+    site: Arc<Site>,
+    router: Router,
+    stop: CancellationToken,
+}
+
+async fn accept(listener: TcpListener, edge: Edge, tasks: TaskTracker) {
     loop {
         let (stream, peer) = tokio::select! {
-            () = stop.cancelled() => return,
+            () = edge.stop.cancelled() => return,
             accepted = listener::accept(&listener) => accepted,
         };
-        tasks.spawn(serve(stream, Peer(peer), router.clone(), stop.clone()));
+        // One that is not let in is closed without a word: a flood gets no work out of us.
+        let Ok(admission) = edge.site.service.admit(peer) else { continue };
+        let edge = edge.clone();
+        tasks.spawn(async move {
+            let _admission = admission;
+            edge.serve(stream, Peer(peer)).await;
+        });
     }
 }
 
-async fn serve(stream: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        router.clone().call(request)
-    });
-    // HTTP/2 without TLS is spoken by no browser or player, and finding out which of the two a client means would
-    // wait for its first bytes without a limit of time.
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+impl Edge {
+    async fn serve(self, stream: TcpStream, peer: Peer) {
+        let raw = edge::Connection::new(stream, peer, Arc::clone(&self.site), self.stop.clone());
+        match Box::pin(raw.run()).await {
+            Fate::Closed => {}
+            Fate::Live(live, stream, head, framing) => live.serve(stream, head, framing).await,
+            Fate::Library(stream, read) => Box::pin(self.serve_by_library(stream, read, peer)).await,
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(peer = %peer.0, %error, "HTTP connection ended");
+    }
+
+    /// Serves what is not media, and all that comes after it. `read` was taken from the connection already.
+    async fn serve_by_library(self, stream: TcpStream, read: Vec<u8>, peer: Peer) {
+        let router = self.router;
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.clone().call(request)
+        });
+        let (reader, writer) = stream.into_split();
+        let stream = tokio::io::join(io::Cursor::new(read).chain(reader), writer);
+        let limits = self.site.limits;
+        // HTTP/2 without TLS is spoken by no browser or player, and finding out which of the two a client means would
+        // wait for its first bytes without a limit of time.
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.handshake_timeout)
+            .max_buf_size(limits.request_head_bytes.max(LEAST_HEAD_BYTES))
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(peer = %peer.0, %error, "HTTP connection ended");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use publisher::Address;
@@ -42,20 +43,32 @@ pub(super) async fn serve(
 ) -> Response {
     let (request, _) = request.into_parts();
     let mut response = match request.method {
-        Method::GET | Method::HEAD => {
-            let path = decoded(request.uri.path());
-            match target(&path) {
-                Ok(Target::MpegTs(address)) => {
-                    site.service.handle_mpegts(&request, peer.0, &address).await.map(Body::new)
-                }
-                Ok(Target::Hls(address, file)) => {
-                    site.service.handle_hls(&request, peer.0, &address, file).await.map(Body::new)
-                }
-                Err(reason) => answer::not_found(&reason),
-            }
-        }
+        Method::GET | Method::HEAD => match target(&decoded(request.uri.path())) {
+            Ok(_) => return answer(&site, &request, peer).await.map(Body::new),
+            Err(reason) => answer::not_found(&reason),
+        },
         Method::OPTIONS => preflight(),
         ref method => answer::method_not_allowed(method, METHODS),
+    };
+    share(response.headers_mut());
+    response
+}
+
+/// Whether a path leads to media, of a stream that may or may not exist.
+pub(super) fn is_media(path: &str) -> bool {
+    target(&decoded(path)).is_ok()
+}
+
+/// The answer to a GET or HEAD of media, whoever sends it.
+pub(super) async fn answer(
+    site: &Site,
+    request: &Parts,
+    peer: Peer,
+) -> axum::http::Response<publisher::Body> {
+    let mut response = match target(&decoded(request.uri.path())) {
+        Ok(Target::MpegTs(address)) => site.service.handle_mpegts(request, peer.0, &address).await,
+        Ok(Target::Hls(address, file)) => site.service.handle_hls(request, peer.0, &address, file).await,
+        Err(reason) => publisher::not_found(&reason),
     };
     share(response.headers_mut());
     response

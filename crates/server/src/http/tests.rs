@@ -24,10 +24,15 @@ impl Answer {
     }
 }
 
-async fn site() -> Router {
+fn site(service: Arc<Service>) -> Site {
+    let limits = Limits::from(&publisher::config::Limits::default());
+    Site { service, rtmp: Some("rtmp://localhost".to_owned()), limits }
+}
+
+async fn routes() -> Router {
     let service = Service::for_testing();
     service.start(Stream::new("region/news".parse().expect("a code"))).await.expect("started");
-    router(Arc::new(Site { service, rtmp: Some("rtmp://localhost".to_owned()) }))
+    router(Arc::new(site(service)))
 }
 
 async fn ask(method: &str, path: &str, peer: &str, host: &str) -> Answer {
@@ -39,7 +44,7 @@ async fn ask(method: &str, path: &str, peer: &str, host: &str) -> Answer {
         .expect("a request");
     let peer: SocketAddr = peer.parse().expect("an address");
     request.extensions_mut().insert(connection::Peer(peer));
-    let response = site().await.call(request).await.expect("an answer");
+    let response = routes().await.call(request).await.expect("an answer");
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, 10 << 20).await.expect("a body");
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -161,7 +166,7 @@ async fn localhost_is_both_families_at_one_port() {
     let server = Server::bind(&["localhost:0".parse().expect("an address")]).expect("a free port");
     let port: u16 = server.url().replace("http://localhost:", "").parse().expect("a port");
     let stop = CancellationToken::new();
-    let connections = server.serve(Site { service: Service::for_testing(), rtmp: None }, stop.clone());
+    let connections = server.serve(site(Service::for_testing()), &stop);
     assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok());
     stop.cancel();
     connections.ended().await;

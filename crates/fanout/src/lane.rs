@@ -1,0 +1,171 @@
+//! A lane: one ring, and those viewers of it that one thread serves.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hub::{Cursor, Limits, Log, Read};
+
+use crate::pieces::Pieces;
+use crate::readiness::Readiness;
+use crate::slot::{Slot, Wrote};
+use crate::viewer::{End, Viewer};
+
+/// Bytes taken from the ring at a time.
+const READ_BYTES: usize = 4 << 20;
+
+/// Viewers that ended in a call.
+pub(crate) type Gone = Vec<u64>;
+
+/// What the thread sees of a lane, whatever its protocol.
+pub(crate) trait AnyLane: Send + Any {
+    /// Takes what the ring has and writes it to all who have room. False: there is no more; the lane's waker was left
+    /// with the ring, or the ring has ended.
+    fn flush(&mut self, now: Instant, readiness: &Readiness, gone: &mut Gone) -> bool;
+    /// The socket of a viewer has room again.
+    fn write_to(&mut self, id: u64, now: Instant, readiness: &Readiness, gone: &mut Gone);
+    /// Sends away who was behind for too long.
+    fn sweep(&mut self, now: Instant, timeout: Duration, readiness: &Readiness, gone: &mut Gone);
+    /// Lets a viewer go.
+    fn remove(&mut self, id: u64, why: End, readiness: &Readiness);
+    /// The viewers.
+    fn ids(&self) -> Vec<u64>;
+}
+
+/// A lane of one protocol.
+pub(crate) struct Lane<V: Viewer> {
+    cursor: Cursor<V::Item>,
+    waker: Waker,
+    log: Log<V::Item>,
+    viewers: BTreeMap<u64, Slot<V>>,
+}
+
+impl<V: Viewer> Lane<V> {
+    pub(crate) fn new(cursor: Cursor<V::Item>, waker: Waker, limits: Limits) -> Self {
+        Self { cursor, waker, log: Log::new(limits), viewers: BTreeMap::new() }
+    }
+
+    pub(crate) fn add(&mut self, id: u64, socket: Arc<dyn AsFd + Send + Sync>, head: Bytes, viewer: V) {
+        self.viewers.insert(id, Slot::new(viewer, socket, head, &self.log));
+    }
+
+    /// Moves what the ring has into the log; the ring keeps the waker only where it has nothing.
+    fn pull(&mut self) -> Pulled {
+        let mut items = Vec::new();
+        let mut cx = Context::from_waker(&self.waker);
+        match self.cursor.poll_read(&mut cx, &mut items, READ_BYTES) {
+            Poll::Pending => return Pulled::Nothing,
+            Poll::Ready(Read::Closed) => return Pulled::End,
+            Poll::Ready(Read::Skipped) => self.log.break_off(),
+            Poll::Ready(Read::Items) => {}
+        }
+        items.drain(..).for_each(|item| self.log.push(item));
+        Pulled::Items
+    }
+
+    /// Does something for a viewer. What goes wrong there ends that viewer and nobody else.
+    fn serve(
+        &mut self,
+        id: u64,
+        readiness: &Readiness,
+        gone: &mut Gone,
+        work: impl FnOnce(&mut Slot<V>, &Log<V::Item>) -> Option<End>,
+    ) {
+        let Some(slot) = self.viewers.get_mut(&id) else { return };
+        let log = &self.log;
+        let end = catch_unwind(AssertUnwindSafe(|| work(slot, log))).unwrap_or(Some(End::Panicked));
+        if let Some(why) = end {
+            gone.push(id);
+            self.remove(id, why, readiness);
+        }
+    }
+}
+
+/// What a ring had.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pulled {
+    Nothing,
+    Items,
+    End,
+}
+
+/// Writes to a viewer, and has the system watch its socket where that is full.
+fn write<'l, V: Viewer>(
+    slot: &mut Slot<V>,
+    id: u64,
+    now: Instant,
+    log: &'l Log<V::Item>,
+    pieces: &mut Pieces<'l>,
+    readiness: &Readiness,
+) -> Option<End> {
+    match slot.write(now, log, pieces) {
+        Wrote::All => None,
+        Wrote::Failed(error) => Some(End::Failed(error.into())),
+        Wrote::Blocked => {
+            slot.blocked = true;
+            let watched = std::mem::replace(&mut slot.watched, true);
+            readiness.watch_room(slot.socket.as_fd(), id, watched).err().map(End::Failed)
+        }
+    }
+}
+
+impl<V: Viewer> AnyLane for Lane<V> {
+    fn flush(&mut self, now: Instant, readiness: &Readiness, gone: &mut Gone) -> bool {
+        let pulled = self.pull();
+        if pulled == Pulled::Nothing {
+            return false;
+        }
+        let mut ends = Vec::new();
+        let mut pieces = Pieces::new();
+        for (&id, slot) in self.viewers.iter_mut().filter(|(_, slot)| !slot.blocked) {
+            let log = &self.log;
+            let wrote = AssertUnwindSafe(|| write(slot, id, now, log, &mut pieces, readiness));
+            let end = catch_unwind(wrote).unwrap_or(Some(End::Panicked));
+            ends.extend(end.map(|why| (id, why)));
+        }
+        for (id, why) in ends {
+            gone.push(id);
+            self.remove(id, why, readiness);
+        }
+        if pulled == Pulled::End {
+            for id in self.ids() {
+                gone.push(id);
+                self.remove(id, End::Closed, readiness);
+            }
+        }
+        pulled == Pulled::Items
+    }
+
+    fn write_to(&mut self, id: u64, now: Instant, readiness: &Readiness, gone: &mut Gone) {
+        self.serve(id, readiness, gone, |slot, log| {
+            slot.blocked = false;
+            write(slot, id, now, log, &mut Pieces::new(), readiness)
+        });
+    }
+
+    fn sweep(&mut self, now: Instant, timeout: Duration, readiness: &Readiness, gone: &mut Gone) {
+        for id in self.ids() {
+            self.serve(id, readiness, gone, |slot, log| {
+                slot.is_too_slow(now, log, timeout).then_some(End::TooSlow(timeout))
+            });
+        }
+    }
+
+    fn remove(&mut self, id: u64, why: End, readiness: &Readiness) {
+        let Some(slot) = self.viewers.remove(&id) else { return };
+        if slot.watched {
+            readiness.forget(slot.socket.as_fd());
+        }
+        // A viewer that cannot even end must not take the others with it; it is gone in any case.
+        let _ = catch_unwind(AssertUnwindSafe(|| slot.end(why)));
+    }
+
+    fn ids(&self) -> Vec<u64> {
+        self.viewers.keys().copied().collect()
+    }
+}

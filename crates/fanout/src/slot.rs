@@ -1,0 +1,206 @@
+//! One viewer in a lane: its place in the log, what is still to leave, and the write.
+
+use std::io::IoSlice;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf as _, Bytes};
+use hub::{Log, Place};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+
+use crate::pieces::Pieces;
+use crate::viewer::{End, How, Viewer};
+
+/// Bytes at most in one write: enough for a large key frame, little enough that others get their turn.
+const WRITE_BYTES: usize = 256 << 10;
+/// Parts of one system call; the system takes 1024.
+const MAX_SLICES: usize = 160;
+
+/// A viewer and the state of its wire.
+pub(crate) struct Slot<V: Viewer> {
+    pub(crate) viewer: V,
+    pub(crate) socket: Arc<dyn AsFd + Send + Sync>,
+    place: Place,
+    /// Sent before all else.
+    head: Bytes,
+    /// The item that left in part, how the viewer came to it, and the bytes of its wire form that are gone.
+    partial: Option<Box<(V::Item, How, usize)>>,
+    started: bool,
+    /// The socket has no room; the system tells when that changes.
+    pub(crate) blocked: bool,
+    /// The socket was told to the system before.
+    pub(crate) watched: bool,
+    /// It was skipped, or is to be, and has not caught up since.
+    behind_since: Option<Instant>,
+}
+
+/// How a write ended.
+pub(crate) enum Wrote {
+    /// Everything that was there is gone.
+    All,
+    /// The socket has no more room.
+    Blocked,
+    /// The connection failed.
+    Failed(Errno),
+}
+
+impl<V: Viewer> Slot<V> {
+    pub(crate) fn new(
+        viewer: V,
+        socket: Arc<dyn AsFd + Send + Sync>,
+        head: Bytes,
+        log: &Log<V::Item>,
+    ) -> Self {
+        Self {
+            viewer,
+            socket,
+            place: log.join(),
+            head,
+            partial: None,
+            started: false,
+            blocked: false,
+            watched: false,
+            behind_since: None,
+        }
+    }
+
+    /// Writes what the log has for the viewer, as far as the socket takes it.
+    pub(crate) fn write<'l>(
+        &mut self,
+        now: Instant,
+        log: &'l Log<V::Item>,
+        pieces: &mut Pieces<'l>,
+    ) -> Wrote {
+        loop {
+            if self.place.is_lost(log) {
+                self.behind_since.get_or_insert(now);
+            }
+            let wrote = match self.write_rest() {
+                Wrote::All => self.write_items(log, pieces),
+                stopped => stopped,
+            };
+            match wrote {
+                Wrote::All if self.partial.is_some() || !self.place.is_at_end(log) => {}
+                Wrote::All => {
+                    self.behind_since = None;
+                    return Wrote::All;
+                }
+                stopped => return stopped,
+            }
+        }
+    }
+
+    /// The head, and the rest of an item that left in part: the log may not have it any more.
+    fn write_rest(&mut self) -> Wrote {
+        while !self.head.is_empty() {
+            match send(&self.socket, &[IoSlice::new(&self.head)]) {
+                Ok(sent) => self.head.advance(sent),
+                Err(stopped) => return stopped,
+            }
+        }
+        while let Some((item, how, gone)) = self.partial.as_deref_mut() {
+            let mut pieces = Pieces::new();
+            self.viewer.frame(item, *how, &mut pieces);
+            let sent = match send_pieces(&self.socket, &pieces, *gone) {
+                Ok((sent, _)) => sent,
+                Err(stopped) => return stopped,
+            };
+            *gone += sent;
+            let whole = *gone >= pieces.bytes();
+            drop(pieces);
+            self.viewer.sent(sent);
+            if whole {
+                self.partial = None;
+            }
+        }
+        Wrote::All
+    }
+
+    /// One write of the items that come next, if there are any.
+    fn write_items<'l>(&mut self, log: &'l Log<V::Item>, pieces: &mut Pieces<'l>) -> Wrote {
+        pieces.clear();
+        let items = self.place.peek(log);
+        let first = match (self.started, self.place.has_skipped()) {
+            (false, _) => How::First,
+            (true, true) => How::Skipped,
+            (true, false) => How::Follows,
+        };
+        let how_of = |index| if index == 0 { first } else { How::Follows };
+        for (index, item) in items.enumerate() {
+            self.viewer.frame(item, how_of(index), pieces);
+            pieces.end_item();
+            if pieces.bytes() >= WRITE_BYTES || pieces.is_full() {
+                break;
+            }
+        }
+        if pieces.bytes() == 0 {
+            // Nothing is there, or only items that have no wire form.
+            self.place.advance(pieces.items());
+            return Wrote::All;
+        }
+        let (sent, asked) = match send_pieces(&self.socket, pieces, 0) {
+            Ok(sent) => sent,
+            Err(stopped) => return stopped,
+        };
+        let (mut taken, begun) = pieces.split(sent);
+        if begun > 0 {
+            let item = self.place.peek(log).nth(taken);
+            self.partial = item.map(|item| Box::new((item.clone(), how_of(taken), begun)));
+            taken += 1;
+        }
+        self.started = true;
+        if self.place.advance(taken) {
+            self.viewer.skipped();
+        }
+        self.viewer.sent(sent);
+        if sent < asked { Wrote::Blocked } else { Wrote::All }
+    }
+
+    /// Looks after a viewer that may not read at all. True: it has been behind for too long.
+    pub(crate) fn is_too_slow(&mut self, now: Instant, log: &Log<V::Item>, timeout: Duration) -> bool {
+        if self.blocked && self.place.is_lost(log) {
+            self.behind_since.get_or_insert(now);
+        }
+        self.behind_since.is_some_and(|since| now.duration_since(since) >= timeout)
+    }
+
+    /// Ends the viewer, with the end of its stream on the wire where that is possible.
+    pub(crate) fn end(self, why: End) {
+        let whole = self.started && self.head.is_empty() && self.partial.is_none() && !self.blocked;
+        if whole && matches!(why, End::Left | End::Closed | End::Stopped) && !self.viewer.tail().is_empty() {
+            // Whoever does not get it sees the connection end, which says the same.
+            let _ = send(&self.socket, &[IoSlice::new(self.viewer.tail())]);
+        }
+        self.viewer.ended(why);
+    }
+}
+
+/// Sends what is behind the first `passed` bytes: how much of it left, and how much of it was offered.
+fn send_pieces(
+    socket: &Arc<dyn AsFd + Send + Sync>,
+    pieces: &Pieces<'_>,
+    passed: usize,
+) -> Result<(usize, usize), Wrote> {
+    let mut slices: [IoSlice<'_>; MAX_SLICES] = std::array::from_fn(|_| IoSlice::new(&[]));
+    let (mut count, mut asked) = (0, 0);
+    for (place, slice) in slices.iter_mut().zip(pieces.slices(passed)) {
+        asked += slice.len();
+        *place = slice;
+        count += 1;
+    }
+    Ok((send(socket, &slices[..count])?, asked))
+}
+
+fn send(socket: &Arc<dyn AsFd + Send + Sync>, slices: &[IoSlice<'_>]) -> Result<usize, Wrote> {
+    loop {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match sendmsg(socket.as_fd(), slices, &mut SendAncillaryBuffer::default(), flags) {
+            Ok(sent) => return Ok(sent),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Err(Wrote::Blocked),
+            Err(error) => return Err(Wrote::Failed(error)),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What a protocol tells the fan-out of its viewers.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::Pieces;
+
+/// How a viewer came to an item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum How {
+    /// It is the first that the viewer gets.
+    First,
+    /// It follows the one before.
+    Follows,
+    /// Items before it were skipped, for the viewer was too slow.
+    Skipped,
+}
+
+/// Why a viewer is served no longer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum End {
+    /// It was taken away by [`Membership`](crate::Membership).
+    Left,
+    /// The ring was closed and the viewer has all of it that it could take at once.
+    Closed,
+    /// It did not catch up for this long after a skip.
+    TooSlow(Duration),
+    /// Its connection failed.
+    Failed(io::Error),
+    /// Serving it went wrong on our side; the panic was logged.
+    Panicked,
+    /// The thread that served it ends.
+    Stopped,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Left => f.write_str("left"),
+            Self::Closed => f.write_str("the ring was closed"),
+            Self::TooSlow(time) => write!(f, "behind for {:.0} s", time.as_secs_f64()),
+            Self::Failed(error) => write!(f, "connection failed: {error}"),
+            Self::Panicked => f.write_str("internal error"),
+            Self::Stopped => f.write_str("the server ends"),
+        }
+    }
+}
+
+/// One viewer: how items look on its wire, and who is told what becomes of it.
+///
+/// The methods run on a thread that serves many others: they do not block.
+pub trait Viewer: Send + 'static {
+    /// What its ring holds.
+    type Item: hub::Item + Send + 'static;
+
+    /// Appends the wire form of an item. It is asked again for an item that left in part only, and must give the same
+    /// bytes then.
+    fn frame<'i>(&self, item: &'i Self::Item, how: How, out: &mut Pieces<'i>);
+
+    /// What ends the stream on the wire, sent where the last item went out whole and the socket has room.
+    fn tail(&self) -> &'static [u8] {
+        &[]
+    }
+
+    /// The system took these bytes for it.
+    fn sent(&mut self, bytes: usize);
+
+    /// It was too slow and goes on at a later start.
+    fn skipped(&mut self);
+
+    /// It is served no longer.
+    fn ended(self, why: End);
+}

@@ -1,0 +1,5 @@
+//! Integration tests: viewers at the other end of real sockets.
+
+mod serve;
+mod slow;
+mod world;
