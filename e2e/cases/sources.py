@@ -2,6 +2,7 @@
 
 from harness import sources
 from harness.case import case
+from harness.process import until
 
 
 def live(c, source, segments=1):
@@ -24,18 +25,62 @@ def long_gop(c):
     c.match('gop10.mp4', received, name='match-ts')
 
 
+PICTURES = 1600  # of a source with open GOPs; only the first is an IDR picture
+# Its 16th recovery point has frame_num 0. libavcodec does not notice there that pictures are missing, puts nothing in their
+# place, and finds none when one of them is to be forgotten. It goes on, unless told to be strict, as Chromium tells it.
+STRICT_STUMBLES = 799
+
+
+def wait_for_recovery_points(c, server, source, before=PICTURES):
+    """Until players can only begin at a recovery point: in what the playlist lists, and in the 8 s after it, stands no IDR
+    picture, nor the picture `before`"""
+
+    def listed():
+        _, file = c.fetch_segments(server)
+        run = c.match(source, file, name='match-listed')['tracks']['h264']['runs'][0]
+        return 0 < run['first'] and run['first'] + run['units'] + 8 * 25 <= before
+
+    until(listed, 90, 'a playlist without an IDR picture', 1)
+
+
+def open_gops(c, source):
+    server = c.server(settings={'publisher': {'hls': {'live_window': 5}}}).start()
+    c.push(server, source)
+    server.wait_for_media(segments=4)
+    return server
+
+
 @case(short=10, long=60)
 def open_gop(c):
-    """A source with open GOPs and no IDR but the first plays from any recovery point"""
-    server = live(c, 'opengop.mp4', segments=4)
+    """A source with open GOPs and no IDR but the first plays from a recovery point"""
+    source = 'opengop.mp4'
+    server = open_gops(c, source)
+    wait_for_recovery_points(c, server, source, before=STRICT_STUMBLES)
+    c.play(server.hls(), c.seconds)
+    for demux in ('old', 'new'):
+        wait_for_recovery_points(c, server, source)
+        report = c.gst(server.hls(), 8, ['--demux', demux, '--leading', '1'], 'gst-' + demux)
+        # Not none either: then it would have begun at an IDR picture, and this would prove nothing.
+        assert [s['leading'] for s in report['streams'].values() if s['kind'] == 'video'] == [1], report['streams']
     received = c.capture(server.ts(), c.seconds)
     c.ts_check(received)
-    c.match('opengop.mp4', received)
-    c.exact('opengop.mp4', received)
+    c.match(source, received)
+    c.exact(source, received)
     report = c.hls_watch(server.hls(), c.seconds)
     assert report['variants'][0]['target'] == 2, report['variants']
-    c.play(server.hls(), c.seconds)
-    c.gst(server.hls(), 10)
+
+
+@case(short=8, long=60)
+def open_gop_x264(c):
+    """Open GOPs as x264 makes them by itself: every picture arrives, and GStreamer plays from any recovery point"""
+    source = 'opengop-x264.mp4'
+    server = open_gops(c, source)
+    wait_for_recovery_points(c, server, source)
+    c.gst(server.hls(), 8, ['--leading', '2'])
+    received = c.capture(server.ts(), c.seconds)
+    c.ts_check(received)
+    c.match(source, received)
+    c.exact(source, received)
 
 
 @case(short=12)

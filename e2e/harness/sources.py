@@ -6,11 +6,12 @@ import subprocess
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(HERE, 'out', 'sources')
 # Rises whenever what is made here changes, so that old files are not taken for new ones.
-VERSION = '2'
+VERSION = '4'
 
 FFMPEG = ['nice', '-n', '5', 'ffmpeg', '-hide_banner', '-nostdin', '-y', '-v', 'error']
 # Decode the 640x360 source again with another structure of key frames; the sound is taken over as it is.
 AGAIN = ['-c:a', 'copy', '-c:v', 'libx264', '-preset', 'veryfast', '-b:v', '600k', '-maxrate', '660k', '-bufsize', '600k']
+OPEN = 'keyint=50:min-keyint=50:scenecut=0:open-gop=1'
 
 MADE = {
     # For pace.py, which paces FLV tags.
@@ -35,8 +36,12 @@ MADE = {
     ],
     # One key frame in 64 s.
     'nokey.mp4': ['-i', 'lo.mp4', *AGAIN, '-bf', '2', '-g', '100000', '-keyint_min', '100000', '-sc_threshold', '0'],
-    # Open GOPs: after the first picture no IDR, I pictures with a recovery point SEI every 2 s, as broadcast encoders do.
-    'opengop.mp4': ['-i', 'lo.mp4', *AGAIN, '-bf', '2', '-g', '50', '-x264-params', 'keyint=50:min-keyint=50:scenecut=0:open-gop=1'],
+    # Open GOPs: after the first picture no IDR but I pictures with a recovery point SEI, as broadcast encoders do. In this
+    # one each I picture is followed by exactly one leading picture, which comes before it in display order and leans on
+    # the GOP before. x264 has the first P picture after it forget those of the GOP before (H.264 7.4.3.3).
+    'opengop.mp4': ['-i', 'lo.mp4', *AGAIN, '-bf', '2', '-x264-params', 'b-adapt=0:b-pyramid=none:' + OPEN],
+    # As x264 makes them by itself: a B pyramid, and none to two leading pictures.
+    'opengop-x264.mp4': ['-i', 'lo.mp4', *AGAIN, '-bf', '2', '-x264-params', OPEN],
 }
 
 

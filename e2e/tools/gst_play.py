@@ -1,11 +1,16 @@
 #!/usr/bin/python3
 """Play a URL with GStreamer, decode everything, and print what happened as one JSON object.
 
-    gst_play.py URL [--seconds 15] [--demux old|new|any] [--latency MS] [--rtsp tcp|udp] [--nodecode] [--min-frames N]
+    gst_play.py URL [--seconds 15] [--demux old|new|any] [--latency MS] [--rtsp tcp|udp] [--min-frames N]
+                [--leading N]
 
 Works for http(s) HLS, DASH and MPEG-TS, rtmp, rtsp, srt and files: whatever uridecodebin3 has a source for.
 --demux chooses between the two independent HLS/DASH implementations GStreamer ships: old = hlsdemux/dashdemux (bad),
-new = hlsdemux2/dashdemux2 (good).  Exit status 0: it played; 1: it did not.
+new = hlsdemux2/dashdemux2 (good).
+--leading N: for a stream that is joined at the recovery point of an open GOP (H.264 D.2.8). Up to N pictures that come after
+it in decode order precede it in display order; they lean on what was never received, and a decoder flags or drops them. So
+the first N pictures shown may be flagged as corrupted, in one piece from the very first; after one good picture none may.
+They are counted as `leading`.  Exit status 0: it played; 1: it did not.
 Needs: gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav python3-gi gir1.2-gst-plugins-base-1.0
 """
 
@@ -22,6 +27,7 @@ ap.add_argument('--start-timeout', type=float, default=20)
 ap.add_argument('--realtime', action='store_true')
 ap.add_argument('--max-gap', type=float, default=0.5, help='seconds between two timestamps of a stream that count as a gap')
 ap.add_argument('--max-back', type=float, default=0.005, help='seconds a decoded timestamp may step back (rounding)')
+ap.add_argument('--leading', type=int, default=0, help='pictures at the very start that may be flagged as corrupted')
 ap.add_argument('--no-audio', action='store_true')
 ap.add_argument('--no-video', action='store_true')
 a = ap.parse_args()
@@ -56,7 +62,9 @@ def probe(pad, info, s):
     s['n'] += 1
     s['bytes'] += b.get_size()
     if b.has_flags(Gst.BufferFlags.CORRUPTED):
-        s['corrupted'] += 1
+        # All before this one were flagged too, and there were few enough of them.
+        at_the_start = s['kind'] == 'video' and s['leading'] == s['n'] - 1 < a.leading
+        s['leading' if at_the_start else 'corrupted'] += 1
     if b.has_flags(Gst.BufferFlags.DISCONT):
         s['discont'] += 1
     if R['start_s'] is None:
@@ -80,7 +88,7 @@ def on_pad(_, pad):
     caps = pad.get_current_caps() or pad.query_caps(None)
     st = caps.get_structure(0) if caps and caps.get_size() else None
     name = st.get_name() if st else '?'
-    s = dict(kind=name.split('/')[0], n=0, bytes=0, first=None, last=None, gaps=[], back=0, corrupted=0, discont=0)
+    s = dict(kind=name.split('/')[0], n=0, bytes=0, first=None, last=None, gaps=[], back=0, corrupted=0, leading=0, discont=0)
     if st:
         for k in ('width', 'height', 'rate', 'channels'):
             if st.has_field(k):
