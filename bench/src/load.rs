@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(schedule.start_of(50) - schedule.start_of(0), Duration::from_secs(1));
         assert_eq!(schedule.window.second(schedule.window.start - Duration::from_millis(1)), None);
         assert_eq!(schedule.window.second(schedule.window.end()), Some(4));
-        assert!(Load { rate: 0.0, ..load.clone() }.schedule().is_err());
         assert!(Load { n: 0, ..load }.schedule().is_err());
+        assert!(Load { rate: 0.0, ..load }.schedule().is_err());
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Outcome, REFERENCE, Row, Table};
+use super::REFERENCE;
+use super::outcome::{Outcome, Row, Table};
 use crate::stats::Spread;
 
 /// Use of its core from which on the tool may be the limit, in percent.
@@ -13,7 +14,8 @@ pub(super) fn markdown(outcome: &Outcome) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     for table in &outcome.tables {
-        let _ = writeln!(text, "### {}\n", table.workload.title(table.n));
+        let more = table.title.as_ref().map(|title| format!(": {title}")).unwrap_or_default();
+        let _ = writeln!(text, "### {}{more}\n", table.workload.title(table.n));
         write_table(table, &mut text);
         write_warnings(table, &mut text);
         text.push('\n');
@@ -100,8 +102,9 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::super::machine::Machine;
+    use super::super::options::Options;
+    use super::super::outcome::figures;
     use super::super::workload::Workload;
-    use super::super::{Options, figures};
     use super::*;
 
     fn runs(values: [(f64, f64); 2]) -> Vec<Map<String, Value>> {
@@ -129,7 +132,7 @@ mod tests {
             ("a".to_owned(), runs([(0.1, 40.0), (0.12, 95.0)])),
             ("reference, 40 ms".to_owned(), runs([(0.1, 40.0), (0.1, 40.0)])),
         ];
-        let tables = vec![options(&[]).put_together(Workload::HttpTs, rows)];
+        let tables = vec![Table::new(&options(&["--title", "at rest"]), Workload::HttpTs, rows)];
         let machine = Machine { cpu: "A CPU".into(), cores: 2, kernel: "6.1".into() };
         Outcome { machine, runs: 2, secs: 8, tables }
     }
@@ -137,7 +140,7 @@ mod tests {
     #[test]
     fn the_markdown_is_a_table() {
         let expected = "\
-### HTTP MPEG-TS, 1000 viewers
+### HTTP MPEG-TS, 1000 viewers: at rest
 
 | server | CPU s/Gbit | ÷ reference | core % |
 |---|---:|---:|---:|
@@ -168,7 +171,7 @@ Medians of 2 interleaved runs of 8 s (least–greatest); A CPU, 2 cores, Linux 6
             ("a".to_owned(), runs([(2.0, 0.0), (8.0, 0.0)])),
             ("b".to_owned(), runs([(1.0, 0.0), (2.0, 0.0)])),
         ];
-        let table = options(&["--base", "b"]).put_together(Workload::HttpTs, rows);
+        let table = Table::new(&options(&["--base", "b"]), Workload::HttpTs, rows);
         assert_eq!(table.rows[0].ratio, Some(Spread { median: 3.0, min: 2.0, max: 4.0 }));
         assert_eq!(table.rows[1].ratio, None);
     }

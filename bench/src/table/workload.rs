@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Options, Server};
+use super::options::Options;
+use super::server::Server;
 use crate::load::Load;
 use crate::progress::Progress;
 use crate::usage::{Watch, Watched};
