@@ -1,5 +1,6 @@
 """The servers that are measured: each pinned, on free loopback ports, with a folder of its own, ended by process id."""
 
+import contextlib
 import os
 
 from harness import http
@@ -13,7 +14,12 @@ MODULES = ['/usr/lib/nginx/modules', '/usr/share/nginx/modules']
 
 def pinned(command, cores, log):
     """Runs on those cores only. taskset becomes the program, so the process id is the program's"""
-    return Process(['taskset', '-c', cores, *command], log)
+    process = Process(['taskset', '-c', cores, *command], log)
+    # A session of its own has a scheduling weight of its own (sched(7), autogroup): it gets ours.
+    with contextlib.suppress(OSError):
+        with open('/proc/self/autogroup') as ours, open('/proc/%d/autogroup' % process.child.pid, 'w') as its:
+            its.write(ours.read().split()[-1])
+    return process
 
 
 def described(name, pid, urls):

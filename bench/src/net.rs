@@ -154,16 +154,12 @@ impl Poller {
     }
 }
 
-/// Makes room for that many connections. Fails where the system does not allow it, and says what would.
+/// Takes all the open files that the system allows. Fails where they are not enough for that many connections.
 pub(crate) fn allow_connections(count: usize) -> anyhow::Result<()> {
     const OTHERS: u64 = 64;
-    let needed = count as u64 + OTHERS;
     let limit = rustix::process::getrlimit(Resource::Nofile);
-    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= needed);
-    if enough(limit.current) {
-        return Ok(());
-    }
-    if !enough(limit.maximum) {
+    let needed = count as u64 + OTHERS;
+    if limit.maximum.is_some_and(|maximum| maximum < needed) {
         bail!(
             "{count} connections need {needed} open files, and the limit is lower; raise it: ulimit -Hn {needed}"
         );

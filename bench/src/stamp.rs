@@ -1,6 +1,6 @@
 //! The publisher's clock inside the pictures, and how a player finds it.
 //!
-//! [`unit`] makes a user data SEI of a marker and the wall clock as hexadecimal digits: no byte of it is zero, so it
+//! [`unit()`] makes a user data SEI of a marker and the wall clock as hexadecimal digits: no byte of it is zero, so it
 //! needs no emulation prevention and goes through every container as it is. [`Scanner`] looks for the marker in raw
 //! bytes, whatever they are wrapped in. A stamp that a container splits (at the border of a transport stream packet, of
 //! an RTMP chunk, of an HTTP chunk) is not found; enough are whole.

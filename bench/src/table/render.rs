@@ -79,9 +79,11 @@ fn write_warnings(table: &Table, text: &mut String) {
         if let Some(dead) = figure(row, "dead", |spread| spread.max).filter(|&dead| dead > 0.0) {
             warnings.push(format!("{name}: up to {dead:.0} clients were cut off."));
         }
-        let got = figure(row, "got_media", |spread| spread.min);
-        if let Some(got) = got.filter(|&got| got < table.n as f64) {
-            warnings.push(format!("{name}: {got:.0} of {} clients got media.", table.n));
+        for (field, what) in [("got_media", "got media"), ("full_rate", "were at full rate")] {
+            let least = figure(row, field, |spread| spread.min).filter(|&least| least < table.n as f64);
+            if let Some(least) = least {
+                warnings.push(format!("{name}: in the worst run {least:.0} of {} clients {what}.", table.n));
+            }
         }
         if let Some(steal) = figure(row, "steal_s", |spread| spread.max).filter(|&steal| steal > 0.1) {
             warnings.push(format!("{name}: the hypervisor took up to {steal:.1} s of a run away."));
@@ -108,7 +110,7 @@ mod tests {
     use super::*;
 
     fn runs(values: [(f64, f64); 2]) -> Vec<Map<String, Value>> {
-        let run = |(cost, busy): (f64, f64)| json!({"cpu_s_per_gbit": cost, "srv_cpu_pct": 18.25, "own_cpu_pct": busy});
+        let run = |(cost, busy): (f64, f64)| json!({"cpu_s_per_gbit": cost, "srv_cpu_pct": 18.25, "own_cpu_pct": busy, "got_media": 999});
         values.into_iter().filter_map(|values| run(values).as_object().cloned()).collect()
     }
 
@@ -148,6 +150,8 @@ mod tests {
 | reference, 40 ms | 0.1000 | – | 18.2 |
 
 - a: this tool used up to 95 % of its core and may have been the limit.
+- a: in the worst run 999 of 1000 clients got media.
+- reference, 40 ms: in the worst run 999 of 1000 clients got media.
 - The reference sends the same bytes to all and stamps nothing, so it has no latency.
 
 Medians of 2 interleaved runs of 8 s (least–greatest); A CPU, 2 cores, Linux 6.1.

@@ -44,7 +44,7 @@ fn json(line: &str) -> serde_json::Value {
 fn players_of_the_reference_get_bytes() {
     let (server, url) = reference();
     let report = json(&format!(
-        "http-pull {url} -n 5 --rate 1000 --warmup 0.5 --secs 1 --probes 1 --pid {} --json",
+        "http-pull {url} -n 5 --rate 1000 --warmup 0.5 --secs 2 --probes 1 --pid {} --json",
         server.0.id()
     ));
     assert_eq!((&report["mode"], &report["n"]), (&"http-pull".into(), &5.into()));
