@@ -33,13 +33,13 @@ are loaded. docs/benchmarks.md says how to read the results.";
 )]
 struct Arguments {
     /// Print the result as one line of JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Of all commands")]
     json: bool,
     /// Say on standard error what is going on, also when that is no terminal
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Of all commands")]
     progress: bool,
     /// Run on this core only
-    #[arg(long, global = true, value_name = "CORE")]
+    #[arg(long, global = true, value_name = "CORE", help_heading = "Of all commands")]
     pin: Option<usize>,
     /// End when the process that started this one ends
     #[arg(long, global = true, hide = true)]
