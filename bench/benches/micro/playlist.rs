@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use criterion::Criterion;
 use media::{TimeDelta, Timestamp};
 use packager::hls::{MediaPlaylist, render_media};
@@ -19,7 +18,7 @@ fn live(segments: u64) -> MediaPlaylist {
             start,
             duration,
             delay: TimeDelta::ZERO,
-            bytes: Bytes::new(),
+            size: 500_000,
             independent: true,
             discontinuity: number % 10 == 9,
             tracks: Arc::new([]),
