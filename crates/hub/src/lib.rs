@@ -17,4 +17,4 @@ mod sync;
 pub use entry::{Context, Entry};
 pub use log::{Item, Limits, Log, Place};
 pub use ring::{Cursor, Read, Ring};
-pub use stream::{Feed, Status, Stream, TrackStatus};
+pub use stream::{Feed, Haste, Status, Stream, TrackStatus};

@@ -1,6 +1,7 @@
 //! A stream: its clock, its tracks and its ring, for as long as it is configured.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,17 @@ use crate::{Context, Cursor, Entry, Limits, Ring};
 pub struct Stream {
     ring: Ring<Entry>,
     writer: Mutex<Writer>,
+    /// How many wait for each frame.
+    waiting: AtomicUsize,
+}
+
+/// Somebody for whom each frame counts as it comes; dropping it says that this is over.
+pub struct Haste(Arc<Stream>);
+
+impl Drop for Haste {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Writer {
@@ -100,7 +112,7 @@ impl Stream {
             gop: None,
             last_arrival: None,
         };
-        Arc::new(Self { ring: Ring::new(limits), writer: Mutex::new(writer) })
+        Arc::new(Self { ring: Ring::new(limits), writer: Mutex::new(writer), waiting: AtomicUsize::new(0) })
     }
 
     /// A new source takes the stream; one that held it before can write no more. Its first frame opens an epoch.
@@ -121,6 +133,18 @@ impl Stream {
     /// A reader that begins at the newest key frame, or at the next one. None: the stream has ended.
     pub fn subscribe(&self) -> Option<Cursor<Entry>> {
         self.ring.subscribe()
+    }
+
+    /// Says that somebody waits for each frame as it comes. Readers that cut segments do not: for them a source may
+    /// bring its frames a moment later and several together, which is cheaper.
+    pub fn hasten(self: &Arc<Self>) -> Haste {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Haste(Arc::clone(self))
+    }
+
+    /// Whether anybody waits for each frame.
+    pub fn is_awaited(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Ends the stream: readers get what is left and then the end.
@@ -193,6 +217,11 @@ impl Feed {
             self.stream.ring.push(entry);
         }
         true
+    }
+
+    /// Whether anybody waits for each frame, see [`Stream::hasten`].
+    pub fn is_awaited(&self) -> bool {
+        self.stream.is_awaited()
     }
 
     /// Whether this source still holds the stream.
@@ -384,6 +413,16 @@ mod tests {
             feed.push(at(ms), TrackId(0), ms, 0, true, Bytes::from_static(&[31 << 3, 0]));
         }
         assert!(read(&mut cursor).iter().all(|entry| entry.frame.duration == TimeDelta::from_millis(20)));
+    }
+
+    #[test]
+    fn who_waits_for_frames_is_counted() {
+        let stream = Stream::new(Limits::default());
+        let feed = stream.open(SourceClock::RTMP);
+        let viewers = [stream.hasten(), stream.hasten()];
+        assert!(feed.is_awaited());
+        drop(viewers);
+        assert!(!feed.is_awaited());
     }
 
     #[test]

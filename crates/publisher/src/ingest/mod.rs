@@ -2,4 +2,5 @@
 
 pub(crate) mod file;
 mod intake;
+mod pace;
 pub(crate) mod rtmp;

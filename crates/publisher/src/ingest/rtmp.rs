@@ -1,5 +1,6 @@
 //! RTMP ingest: the listener, and the life of one connection from top to bottom.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +9,14 @@ use bytes::BytesMut;
 use media::timeline::SourceClock;
 use rtmp::flv::{self, Media};
 use rtmp::server::{Event, Output, Request, Session, code};
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::intake::{Intake, Unit};
+use super::pace::Pace;
 use crate::code::{Address, CodeError};
 use crate::error::Error;
 use crate::limits::{Pass, Refusal};
@@ -63,7 +67,7 @@ impl RtmpListener {
     ///
     /// # Errors
     /// What the system says.
-    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
@@ -95,6 +99,7 @@ struct Publishing {
     publication: Publication,
     intake: Intake,
     demux: flv::Demux,
+    pace: Pace,
 }
 
 /// Why a connection ends.
@@ -170,12 +175,16 @@ impl Connection {
             };
             let cancelled =
                 self.publishing.as_ref().map(|publishing| publishing.publication.session.cancelled());
-            let sleep = tokio::time::sleep(self.until(deadline));
+            let look = self.pace();
+            let sleep = tokio::time::sleep(self.until(deadline).min(look.unwrap_or(FOREVER)));
             input.reserve(READ_BYTES);
             tokio::select! {
                 () = ended.cancelled() => return Left::Quietly,
                 () = cancelled.unwrap_or_default().cancelled_owned() => return Left::Quietly,
-                () = sleep => {}
+                // Less has come than the runtime is told of.
+                () = sleep => if look.is_some() && let Err(left) = self.take(&mut input) {
+                    return left;
+                },
                 read = self.stream.read_buf(&mut input) => match read {
                     Ok(0) => return Left::Quietly,
                     Ok(_) => {}
@@ -188,6 +197,27 @@ impl Connection {
                 return left;
             }
             input.clear();
+        }
+    }
+
+    /// Adapts to whether anybody waits for each frame. Where nobody does: how long until it is to be looked what came.
+    fn pace(&mut self) -> Option<Duration> {
+        let publishing = self.publishing.as_mut()?;
+        let awaited = publishing.publication.feed.is_awaited();
+        publishing.pace.look_in(self.service.clock.elapsed(), awaited, &self.stream)
+    }
+
+    /// Reads what has come, without asking the runtime whether anything has.
+    fn take(&self, input: &mut BytesMut) -> Result<(), Left> {
+        let mut bytes = [0; READ_BYTES];
+        match rustix::net::recv(&self.stream, &mut bytes, RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Err(Left::Quietly),
+            Ok((read, _)) => {
+                input.extend_from_slice(&bytes[..read]);
+                Ok(())
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Err(error) => Err(Left::Because(Ended::Io(io::Error::from(error).to_string()))),
         }
     }
 
@@ -271,7 +301,12 @@ impl Connection {
             Ok(publication) => {
                 self.session.accept_publish(now)?;
                 let intake = Intake::new(Arc::clone(&publication.feed));
-                self.publishing = Some(Publishing { publication, intake, demux: flv::Demux::new() });
+                self.publishing = Some(Publishing {
+                    publication,
+                    intake,
+                    demux: flv::Demux::new(),
+                    pace: Pace::new(now, self.peer.port()),
+                });
                 self.handshake = None;
             }
             Err((status, why)) => {

@@ -12,7 +12,7 @@ use fanout::{End, FanOut, How, Pieces};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http1::Framing;
-use hub::{Cursor, Read};
+use hub::{Cursor, Haste, Read};
 use packager::ts::Chunk;
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -53,6 +53,7 @@ impl Service {
         let Some(pass) = running.viewers.enter() else {
             return answer::busy(&self.gates.sentence(self.gates.refuse(Refusal::ViewersPerStream)));
         };
+        let haste = running.hub.hasten();
         let Some((reading, mut cursor)) =
             running.ts.join().and_then(|reading| reading.ring().subscribe().map(|cursor| (reading, cursor)))
         else {
@@ -76,7 +77,7 @@ impl Service {
         };
         let session = self.sessions.open(opening, &running.cancel);
         let gates = Arc::clone(&self.gates);
-        let viewer = Viewer { session, framing: Framing::Close, gates, reading, _pass: pass };
+        let viewer = Viewer { session, framing: Framing::Close, gates, reading, _haste: haste, _pass: pass };
         head(Body::Live(Box::new(Live { viewer, fan_out: Arc::clone(&self.fan_out), reader: None })))
     }
 }
@@ -170,6 +171,7 @@ struct Viewer {
     gates: Arc<Gates>,
     /// Keeps the carrier running.
     reading: Arc<Reading>,
+    _haste: Haste,
     _pass: Pass,
 }
 
