@@ -31,18 +31,22 @@ fn decode(limits: &Limits, bytes: &[u8], step: usize) -> (Vec<Message>, Option<E
             let decoded = decoder.decode(&mut part);
             assert!(decoder.held_bytes() <= limits.partial_bytes as usize, "{} held", decoder.held_bytes());
             match decoded {
-                Ok(Some(message)) => messages.push(message),
+                Ok(Some(message)) => {
+                    check_length(&message, limits);
+                    messages.push(message);
+                }
                 Ok(None) => break,
                 Err(error) => return (messages, Some(error)),
             }
         }
         assert!(part.is_empty(), "all is taken until there is a message");
     }
-    for Message { kind, body, .. } in &messages {
-        let limit = if is_media(*kind) { limits.media_bytes } else { limits.command_bytes };
-        assert!(body.len() <= limit as usize, "{} bytes of type {kind}", body.len());
-    }
     (messages, None)
+}
+
+fn check_length(Message { kind, body, .. }: &Message, limits: &Limits) {
+    let limit = if is_media(*kind) { limits.media_bytes } else { limits.command_bytes };
+    assert!(body.len() <= limit as usize, "{} bytes of type {kind}", body.len());
 }
 
 fn round_trip(messages: &[Message]) {
