@@ -124,9 +124,9 @@ class Case:
     def match(self, source, file, *options, name='match'):
         return self.python(name, 'match.py', sources.path(source), file, '--loop', *options)
 
-    def decodes(self, file, name='decode'):
+    def decodes(self, file, *options, name='decode'):
         """ffmpeg decodes it and has nothing to say"""
-        command = ['ffmpeg', '-hide_banner', '-nostdin', '-v', 'warning', '-i', file, '-map', '0', '-f', 'null', '-']
+        command = ['ffmpeg', '-hide_banner', '-nostdin', '-v', 'warning', '-i', file, '-map', '0', *options, '-f', 'null', '-']
         status, output = self.run(name, command, 300)
         assert status == 0 and not output.strip(), 'ffmpeg says: %s' % output[:600]
 

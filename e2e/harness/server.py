@@ -1,5 +1,6 @@
 """The program under test: a configuration file, free loopback ports, a log, and its end."""
 
+import json
 import os
 import signal
 import socket
@@ -130,6 +131,18 @@ class Server:
 
     def wait_for_log(self, text, seconds=5):
         until(lambda: text in self.log_text(), seconds, 'the log to say %r' % text)
+
+    def memory(self):
+        """Bytes of memory that the process has now"""
+        with open('/proc/%d/status' % self.process.child.pid) as file:
+            return 1024 * next(int(line.split()[1]) for line in file if line.startswith('VmRSS'))
+
+    def limits(self):
+        """Its limits: {name: {limit, now, refused}}, and `panics`"""
+        return json.loads(self.get('/api/v1/limits').body)
+
+    def refused(self, limit):
+        return self.limits()[limit]['refused']
 
     def stop(self, grace=5.0):
         """SIGTERM; returns the exit status, None when it did not drain in time"""

@@ -91,7 +91,7 @@ def analyse(data, segment=False, max_pcr_ms=100, max_psi_ms=500, max_gap_ms=500,
         err('size', n, '%d bytes past the last whole packet' % (len(data) % 188))
     cc, pes, streams, last_psi, psi_buf = {}, {}, {}, {}, {}
     pmt_pid = pcr_pid = None
-    pcr_list, order = [], []
+    pcr_list, order, broken = [], [], set()
     first_pcr = last_pcr = None
 
     def pes_done(pid, at):
@@ -121,7 +121,7 @@ def analyse(data, segment=False, max_pcr_ms=100, max_psi_ms=500, max_gap_ms=500,
                 err('dts-order', p['at'], 'PID %d %s moved %d ms' % (pid, s['kind'], d / 90))
             elif d > max_gap_ms * 90 and not p['disc']:
                 err('dts-gap', p['at'], 'PID %d %s %d ms' % (pid, s['kind'], d / 90))
-            if 0 < d:
+            if 0 < d and not p['disc']:
                 s['dts_span'] += d
         else:
             s['first_dts'] = dts
@@ -238,6 +238,8 @@ def analyse(data, segment=False, max_pcr_ms=100, max_psi_ms=500, max_gap_ms=500,
                 err('continuity', k, 'PID %d: %d after %d without payload' % (pid, c, prev))
         cc[pid] = (c, False)
         if not afc & 1:
+            if disc:
+                broken.add(pid)  # it is about what comes next on this PID
             continue
         payload, start = p[off:], bool(p[1] & 0x40)
         if len(order) < 2 and not 0x10 <= pid <= 0x1F:
@@ -304,10 +306,11 @@ def analyse(data, segment=False, max_pcr_ms=100, max_psi_ms=500, max_gap_ms=500,
                 pes[pid] = dict(
                     at=k,
                     b=bytearray(payload),
-                    disc=disc,
+                    disc=disc or pid in broken,
                     rai=rai,
                     pcr=this_pcr if pid == pcr_pid and this_pcr is not None else (last_pcr[0] if last_pcr else None),
                 )
+                broken.discard(pid)
             elif pid in pes:
                 pes[pid]['b'] += payload
         elif pmt_pid is None and not allow_cut_start and order == [pid]:

@@ -274,6 +274,13 @@ impl Gates {
         refusal
     }
 
+    /// How long a viewer may read nothing before it is sent away: until what it is to get next is not kept any more,
+    /// which a long GOP puts off, and then `slow_viewer_timeout`.
+    pub(crate) fn longest_behind(&self) -> Duration {
+        let kept = hub::Limits::default();
+        kept.gop.max(kept.lag) + self.slow_viewer_timeout
+    }
+
     /// The bound behind a refusal.
     fn bound(&self, refusal: Refusal) -> (&'static str, u64, Option<u64>) {
         let limits = &self.limits;

@@ -75,6 +75,15 @@ fn tune(stream: &TcpStream) {
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
 }
 
+/// Has the system wait longer: for a peer that may be slow for so long by our own rules. The system takes one that
+/// reads nothing, or very little, for one that is gone.
+pub(crate) fn be_patient(stream: &TcpStream, ours: Duration) {
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(ours + UNACKNOWLEDGED));
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, ours);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

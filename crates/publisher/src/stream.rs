@@ -16,6 +16,8 @@ use crate::status::{SourceStatus, StreamStatus};
 
 /// A publisher that sent nothing for this long can be replaced by one that has no key to show.
 const SENDING: Duration = Duration::from_millis(1500);
+/// At most one line about damaged media in this time.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// A stream between `start` and `stop`.
 pub(crate) struct Running {
@@ -31,6 +33,8 @@ pub(crate) struct Running {
     pub(crate) viewers: Arc<Gate>,
     source: Mutex<Option<Arc<Session>>>,
     last_error: Mutex<Option<(SystemTime, String)>>,
+    /// When damaged media was last logged.
+    damage_logged: Mutex<Option<Duration>>,
     /// What of the source cannot be taken at all.
     unsupported: Mutex<BTreeSet<String>>,
     since: SystemTime,
@@ -64,6 +68,7 @@ impl Running {
             viewers,
             source: Mutex::new(None),
             last_error: Mutex::new(None),
+            damage_logged: Mutex::new(None),
             unsupported: Mutex::default(),
             since: SystemTime::now(),
         }
@@ -139,6 +144,18 @@ impl Running {
         let warning = format!("{what} is not supported: that track is left out");
         tracing::warn!(stream = %self.config.code, "{warning}");
         lock(&self.unsupported).insert(warning);
+    }
+
+    /// Remembers that a part of the source was damaged and left out, and logs it, now and then at most: a source may be
+    /// damaged throughout.
+    pub(crate) fn set_damaged(&self, now: Duration, error: &str) {
+        let mut logged = lock(&self.damage_logged);
+        if logged.is_none_or(|last| now.saturating_sub(last) >= COMPLAIN_EVERY) {
+            *logged = Some(now);
+            tracing::warn!(stream = %self.config.code, "damaged media is left out: {error}");
+        }
+        drop(logged);
+        self.set_error(error);
     }
 
     /// Remembers what went wrong at the input.

@@ -200,8 +200,7 @@ impl<'a> Player<'a> {
 
     async fn tag(&mut self, tag: flv::Tag) {
         if let Err(error) = self.demux.push(tag) {
-            tracing::debug!(session = self.publication.session.id, %error, "damaged tag");
-            self.publication.running.set_error(error.to_string());
+            self.publication.running.set_damaged(self.service.clock.elapsed(), &error.to_string());
         }
         while let Some(media) = self.demux.poll() {
             match media {

@@ -324,8 +324,8 @@ impl Connection {
     fn tag(&mut self, tag: flv::Tag) -> Result<(), Left> {
         let Some(publishing) = &mut self.publishing else { return Ok(()) };
         if let Err(error) = publishing.demux.push(tag) {
-            tracing::debug!(session = publishing.publication.session.id, %error, "damaged tag");
-            publishing.publication.running.set_error(error.to_string());
+            let now = self.service.clock.elapsed();
+            publishing.publication.running.set_damaged(now, &error.to_string());
         }
         while let Some(media) = publishing.demux.poll() {
             match media {

@@ -23,6 +23,7 @@ use super::ts::Reading;
 use crate::body::Body;
 use crate::code::Address;
 use crate::limits::{Gates, Pass, Refusal};
+use crate::listener;
 use crate::service::Service;
 use crate::session::{Ended, Open, Opening, Protocol, Role};
 
@@ -110,6 +111,7 @@ impl Live {
     pub async fn serve(self, socket: TcpStream, head: Vec<u8>, framing: Framing) {
         // A system that cannot bound it still serves.
         let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
+        listener::be_patient(&socket, self.viewer.gates.longest_behind());
         let Self { mut viewer, fan_out, .. } = self;
         viewer.framing = framing;
         let session = Arc::clone(viewer.session.session());
