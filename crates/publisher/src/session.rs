@@ -274,7 +274,7 @@ impl Sessions {
     }
 
     fn close(&self, session: &Arc<Session>) {
-        let reason = session.why().unwrap_or(match session.cancel.is_cancelled() {
+        let reason = session.why().unwrap_or_else(|| match session.cancel.is_cancelled() {
             // Its task did not come to its end.
             _ if std::thread::panicking() => Ended::Internal,
             // Without a reason of its own a cancelled session ended with its stream.

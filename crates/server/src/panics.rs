@@ -8,7 +8,10 @@ static PANICS: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn watch() {
     std::panic::set_hook(Box::new(|panic| {
         PANICS.fetch_add(1, Ordering::Relaxed);
-        let said = panic.payload_as_str().unwrap_or("without a text");
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let said =
+            text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text");
         let place = panic.location().map(tracing::field::display);
         tracing::error!(place, "internal error, please report it: {said}");
     }));
