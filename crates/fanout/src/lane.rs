@@ -34,6 +34,8 @@ pub(crate) trait AnyLane: Send + Any {
     fn remove(&mut self, id: u64, why: End, readiness: &Readiness);
     /// The viewers.
     fn ids(&self) -> Vec<u64>;
+    /// Nobody is in it.
+    fn is_empty(&self) -> bool;
 }
 
 /// A lane of one protocol.
@@ -175,5 +177,9 @@ impl<V: Viewer> AnyLane for Lane<V> {
 
     fn ids(&self) -> Vec<u64> {
         self.viewers.keys().copied().collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.viewers.is_empty()
     }
 }

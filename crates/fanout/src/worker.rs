@@ -155,9 +155,6 @@ impl Lanes {
             self.inbox.remove_viewer();
             return viewer.ended(End::Closed);
         };
-        if known.is_none() {
-            self.flush(number, now);
-        }
         let lane = self.lanes.get_mut(&number).map(|entry| entry.lane.as_mut() as &mut dyn Any);
         // Lanes are kept by the type of their viewers.
         let Some(lane) = lane.and_then(|lane| lane.downcast_mut::<Lane<V>>()) else {
@@ -166,6 +163,10 @@ impl Lanes {
         };
         lane.add(id, socket, head, viewer);
         self.viewers.insert(id, number);
+        if known.is_none() {
+            // With the viewer in it: a ring that ends at this moment tells of it once.
+            self.flush(number, now);
+        }
         self.write_to(id, now);
     }
 
@@ -235,7 +236,7 @@ impl Lanes {
         while let Some(viewer) = self.gone.pop() {
             let Some(number) = self.viewers.remove(&viewer) else { continue };
             self.inbox.remove_viewer();
-            if self.lanes.get(&number).is_some_and(|entry| entry.lane.ids().is_empty()) {
+            if self.lanes.get(&number).is_some_and(|entry| entry.lane.is_empty()) {
                 self.close(number);
             }
         }
