@@ -157,6 +157,8 @@ impl Connection {
         set_length(&mut parts, &head.request.method, body.length().unwrap_or(0));
         http1::encode(&parts, Framing::Length, stays, client, &date(), &mut out);
         match body {
+            // What follows the head of such an answer would be taken for the next answer (RFC 9110 9.3.2).
+            _ if head.request.method == Method::HEAD => self.write(&out, &[]).await?,
             Body::Full(bytes) => self.write(&out, &bytes).await?,
             Body::Part(part) => self.send_part(&out, part).await?,
             Body::Live(_) => {}
@@ -244,4 +246,71 @@ fn set_length(parts: &mut Parts, method: &Method, length: u64) {
 /// The present as HTTP writes it.
 fn date() -> String {
     httpdate::fmt_http_date(SystemTime::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpStream};
+
+    use publisher::Service;
+    use publisher::config::{Input, Source, Stream};
+
+    use super::super::{Limits, Server};
+    use super::*;
+
+    /// The clip that `rillcast demo` plays.
+    static CLIP: &[u8] = include_bytes!("../../assets/demo.flv");
+
+    struct World {
+        service: Arc<Service>,
+        address: SocketAddr,
+        stop: CancellationToken,
+        connections: super::super::Connections,
+    }
+
+    /// A server that runs the clip as `news`.
+    async fn world() -> World {
+        let service = Service::for_testing();
+        let input = Input { source: Source::Clip { flv: CLIP }, priority: 0 };
+        let stream = Stream { inputs: vec![input], ..Stream::new("news".parse().expect("a code")) };
+        service.start(stream).await.expect("started");
+        let server = Server::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a free port");
+        let address = server.url().replace("http://", "").parse().expect("an address");
+        let limits = Limits::from(&publisher::config::Limits::default());
+        let site = Site { service: Arc::clone(&service), rtmp: None, limits };
+        let stop = CancellationToken::new();
+        let connections = server.serve(site, &stop);
+        World { service, address, stop, connections }
+    }
+
+    /// Sends requests over one connection, and reads to its end.
+    async fn say(address: SocketAddr, requests: String) -> String {
+        let exchange = tokio::task::spawn_blocking(move || {
+            let mut socket = TcpStream::connect(address).expect("connected");
+            socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
+            socket.write_all(requests.as_bytes()).expect("sent");
+            let mut answers = Vec::new();
+            socket.read_to_end(&mut answers).expect("answers");
+            String::from_utf8_lossy(&answers).into_owned()
+        });
+        exchange.await.expect("an exchange")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_answers_head_has_no_body_whatever_it_says() {
+        let world = world().await;
+        let request = |path: &str, more: &str| format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
+        for path in ["/none/index.m3u8", "/none/mpegts", "/news/none.ts", "/news/index.m3u8", "/news/mpegts"]
+        {
+            let both = request(path, "") + &request(path, "Connection: close\r\n");
+            let answers = say(world.address, both).await;
+            let heads: Vec<&str> = answers.split_terminator("\r\n\r\n").collect();
+            assert_eq!(heads.len(), 2, "{answers}");
+            assert!(heads.iter().all(|head| head.starts_with("HTTP/1.1 ")), "{answers}");
+        }
+        world.stop.cancel();
+        world.service.shutdown().await;
+        world.connections.ended().await;
+    }
 }
