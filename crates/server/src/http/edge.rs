@@ -22,6 +22,9 @@ use super::{Site, media};
 
 /// How long a client may do nothing between two requests.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long an answer may take to leave. A segment is kept in memory until then, however long ago it left the playlist;
+/// who needs a minute for its seconds does not play.
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Bytes read at a time; heads are rarely longer.
 const READ_BYTES: usize = 2048;
 /// Room for the head of an answer.
@@ -83,13 +86,12 @@ impl Connection {
             }
             self.input.drain(..head.length);
             let answer = media::answer(&self.site, &head.request, self.peer).await;
-            match self.send(&head, answer).await {
-                Ok(None) => return Fate::Closed,
-                Ok(Some(Sent::Whole)) => self.answered = true,
-                Ok(Some(Sent::Live(live, answer, framing))) => {
+            match self.send_in_time(&head, answer).await {
+                None => return Fate::Closed,
+                Some(Sent::Whole) => self.answered = true,
+                Some(Sent::Live(live, answer, framing)) => {
                     return Fate::Live(live, self.stream, answer, framing);
                 }
-                Err(_) => return Fate::Closed,
             }
         }
     }
@@ -141,6 +143,11 @@ impl Connection {
         self.site.service.refuse(self.peer.0, Refusal::HandshakeTimeout);
         let seconds = self.site.limits.handshake_timeout.as_secs_f64();
         Stop::Told(StatusCode::REQUEST_TIMEOUT, format!("no whole request within {seconds:.0} s"))
+    }
+
+    /// As [`Connection::send`], as long as the client takes it. None: the connection is to end.
+    async fn send_in_time(&self, head: &Head, answer: Response<Body>) -> Option<Sent> {
+        tokio::time::timeout(ANSWER_TIME, self.send(head, answer)).await.ok()?.ok()?
     }
 
     /// Sends an answer, unless it has no end. None: the connection is to end.
@@ -295,6 +302,25 @@ mod tests {
             String::from_utf8_lossy(&answers).into_owned()
         });
         exchange.await.expect("an exchange")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_take_an_answer_in_time_loses_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (client, accepted) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+        let (stream, peer) = accepted.expect("a connection");
+        let limits = Limits::from(&publisher::config::Limits::default());
+        let site = Site { service: Service::for_testing(), rtmp: None, limits };
+        let connection = Connection::new(stream, Peer(peer), Arc::new(site), CancellationToken::new());
+        let request = b"GET /news/a.ts HTTP/1.1\r\n\r\n";
+        let head = http1::decode(request, http1::Limits::default()).expect("a request").expect("whole");
+        let since = Instant::now();
+        // More than the system holds for a client that does not read.
+        let answer = Response::new(Body::Full(vec![0; 64 << 20].into()));
+        assert!(connection.send_in_time(&head, answer).await.is_none());
+        assert_eq!(since.elapsed().as_secs(), ANSWER_TIME.as_secs());
+        drop(client);
     }
 
     #[tokio::test(flavor = "multi_thread")]
