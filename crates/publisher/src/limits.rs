@@ -129,7 +129,7 @@ impl Drop for Pass {
 
 /// The address that stands for everything that one holder of addresses has: with IPv6 that is a network of 64 bits at
 /// least (RFC 6177), and a bound on single addresses would bound nobody.
-fn holder(address: IpAddr) -> IpAddr {
+pub(crate) fn holder(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),

@@ -6,10 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::limits::Pass;
+use crate::limits::{self, Pass};
 use crate::session::{Ended, Open, Opening, Protocol, Role, Sessions};
 use crate::stream::Running;
 
+/// Names under which the clients of one address are told apart. Those that come after count as one: names cost nothing,
+/// and a single client could take the place of every viewer.
+const NAMES: usize = 250;
 /// How often the idle ones are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -20,9 +23,13 @@ pub(crate) struct Viewers {
     state: Mutex<State>,
 }
 
+/// A client: its address, and what it calls itself.
+type Client = (IpAddr, Option<String>);
+
 #[derive(Default)]
 struct State {
-    known: HashMap<(IpAddr, Option<String>), Viewer>,
+    /// By the holder of the address.
+    known: HashMap<IpAddr, HashMap<Client, Viewer>>,
     swept: Option<Instant>,
 }
 
@@ -49,7 +56,13 @@ impl Viewers {
         bytes: u64,
     ) -> bool {
         let mut state = self.lock();
-        let viewer = match state.known.entry((peer.ip(), agent.clone())) {
+        let holder = limits::holder(peer.ip());
+        let of_holder = state.known.entry(holder).or_default();
+        let mut client = (peer.ip(), agent.clone());
+        if of_holder.len() >= NAMES && !of_holder.contains_key(&client) {
+            client = (holder, None);
+        }
+        let viewer = match of_holder.entry(client) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
                 let Some(pass) = running.viewers.enter() else { return false };
@@ -72,12 +85,16 @@ impl Viewers {
             return;
         }
         state.swept = Some(now);
-        state.known.retain(|_, viewer| {
+        let stays = |viewer: &Viewer| {
             let idle = now.duration_since(viewer.seen) >= self.idle;
             if idle {
                 viewer.session.cancel(Ended::Idle(self.idle));
             }
             !idle && !viewer.session.cancelled().is_cancelled()
+        };
+        state.known.retain(|_, clients| {
+            clients.retain(|_, viewer| stays(viewer));
+            !clients.is_empty()
         });
     }
 

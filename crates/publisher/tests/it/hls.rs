@@ -63,6 +63,25 @@ async fn a_viewer_that_asks_no_more_has_left() {
 }
 
 #[tokio::test]
+async fn one_client_of_many_names_takes_nobody_elses_place() {
+    let mut settings = publisher::config::Settings::default();
+    settings.limits.viewers_per_stream = 400;
+    let service = Service::new(settings).expect("a service");
+    service.start(clip_stream("news")).await.expect("started");
+    get_hls(&service, "news", "index.m3u8").await;
+    let ask = async |peer: &str, agent: &str| {
+        let request = request(Method::GET, &[("user-agent", agent)]);
+        let peer = peer.parse().expect("an address");
+        service.handle_hls(&request, peer, &address("news"), "index.m3u8").await.status()
+    };
+    for number in 0..1000 {
+        assert_eq!(ask("192.0.2.1:5000", &format!("agent {number}")).await, StatusCode::OK);
+    }
+    assert_eq!(ask("192.0.2.2:5000", "agent").await, StatusCode::OK, "there is room for others");
+    service.shutdown().await;
+}
+
+#[tokio::test]
 async fn who_waits_for_media_is_told_when_the_stream_ends() {
     let service = Service::for_testing();
     service.start(publisher::config::Stream::new(code("news"))).await.expect("started");
