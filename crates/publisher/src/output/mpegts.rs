@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use fanout::{End, FanOut, How, Pieces};
+use fanout::{End, FanOut, How, Membership, Pieces};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http1::Framing;
@@ -25,7 +25,7 @@ use crate::code::Address;
 use crate::limits::{Gates, Pass, Refusal};
 use crate::listener;
 use crate::service::Service;
-use crate::session::{Ended, Open, Opening, Protocol, Role};
+use crate::session::{Ended, Open, Opening, Protocol, Role, Session};
 
 /// Bytes taken from the ring at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -108,7 +108,22 @@ impl std::fmt::Debug for Live {
 impl Live {
     /// Sends the media over a connection that has nothing else to do any more, after the head of the answer, until one
     /// of both ends. `framing` is what the head says.
-    pub async fn serve(self, socket: TcpStream, head: Vec<u8>, framing: Framing) {
+    pub async fn serve(self: Box<Self>, socket: TcpStream, head: Vec<u8>, framing: Framing) {
+        let (session, socket, _membership) = (*self).join(socket, head, framing);
+        let cancelled = session.cancelled();
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            left = until_left(&socket) => session.cancel(left),
+        }
+    }
+
+    /// Hands the viewer over to the fan-out: what is left to look after.
+    fn join(
+        self,
+        socket: TcpStream,
+        head: Vec<u8>,
+        framing: Framing,
+    ) -> (Arc<Session>, Arc<TcpStream>, Membership) {
         // A system that cannot bound it still serves.
         let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
         listener::be_patient(&socket, self.viewer.gates.longest_behind());
@@ -117,11 +132,8 @@ impl Live {
         let session = Arc::clone(viewer.session.session());
         let ring = viewer.reading.ring().clone();
         let socket = Arc::new(socket);
-        let _membership = fan_out.join(&ring, Arc::clone(&socket) as _, head.into(), viewer);
-        tokio::select! {
-            () = session.cancelled().cancelled_owned() => {}
-            left = until_left(&socket) => session.cancel(left),
-        }
+        let membership = fan_out.join(&ring, Arc::clone(&socket) as _, head.into(), viewer);
+        (session, socket, membership)
     }
 
     /// The next bytes; none at the end. The task is woken when there are more.
