@@ -245,3 +245,6 @@ fn set_length(parts: &mut Parts, method: &Method, length: u64) {
 fn date() -> String {
     httpdate::fmt_http_date(SystemTime::now())
 }
+
+#[cfg(test)]
+mod tests;
