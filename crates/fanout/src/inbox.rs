@@ -26,6 +26,7 @@ pub(crate) struct Inbox {
     letters: Mutex<Letters>,
     /// The worker was told and has not looked yet: one wake-up is enough.
     told: AtomicBool,
+    /// Each write to it wakes the worker once; it is never read, so nothing that was told can be taken back.
     bell: OwnedFd,
     viewers: AtomicUsize,
 }
@@ -66,19 +67,18 @@ impl Inbox {
         self.ring();
     }
 
-    fn ring(&self) {
-        if !self.told.swap(true, Ordering::AcqRel) {
-            // It fails only when the counter is full, and then the worker is awake.
+    /// Has the worker look, if it was not told to already.
+    pub(crate) fn ring(&self) {
+        if !self.told.swap(true, Ordering::SeqCst) {
+            // It fails only when the counter is full, and no worker lives for so long.
             let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
         }
     }
 
     /// Empties the letter box into `letters`. What is sent from now on wakes the worker again.
     pub(crate) fn take(&self, letters: &mut Letters) {
-        if self.told.swap(false, Ordering::AcqRel) {
-            // It fails only when nobody has rung, which is nothing to worry about.
-            let _ = rustix::io::read(&self.bell, &mut [0; 8]);
-        }
+        // Before the look: who sends behind it finds that the worker is to be told.
+        self.told.store(false, Ordering::SeqCst);
         let mut waiting = self.lock();
         letters.commands.append(&mut waiting.commands);
         letters.woken.append(&mut waiting.woken);
@@ -102,7 +102,7 @@ impl Inbox {
 }
 
 impl AsFd for Inbox {
-    /// Readable when something was sent.
+    /// Written to when something was sent.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
     }
@@ -117,5 +117,62 @@ pub(crate) struct LaneWaker {
 impl Wake for LaneWaker {
     fn wake(self: Arc<Self>) {
         self.inbox.wake_lane(self.lane);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::readiness::Readiness;
+
+    const SENDERS: u64 = 2;
+    const LETTERS: u64 = 20_000;
+    /// Nothing takes as long on a machine that is merely busy.
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// Senders and a worker in each other's way: no letter may lie there while the worker sleeps, and a worker with
+    /// nothing to do must sleep.
+    #[test]
+    fn a_worker_hears_of_every_letter_and_then_sleeps() {
+        let inbox = Arc::new(Inbox::new().expect("a file"));
+        let readiness = Readiness::new().expect("a file");
+        readiness.watch_bell(inbox.as_fd(), 0).expect("watched");
+        let taken = Arc::new(AtomicU64::new(0));
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|sender| {
+                let (inbox, taken) = (Arc::clone(&inbox), Arc::clone(&taken));
+                std::thread::spawn(move || {
+                    for letter in 0..LETTERS {
+                        inbox.wake_lane(sender);
+                        // Now and then everything is read before anything is sent: the worker is about to sleep.
+                        let all_read = letter % 3 > 0;
+                        let since = Instant::now();
+                        while all_read && taken.load(Ordering::Relaxed) < letter && since.elapsed() < PATIENCE
+                        {
+                            std::hint::spin_loop();
+                        }
+                    }
+                })
+            })
+            .collect();
+        let (mut letters, mut events) = (Letters::default(), Vec::with_capacity(8));
+        while taken.load(Ordering::Relaxed) < SENDERS * LETTERS {
+            events.clear();
+            readiness.wait(Some(PATIENCE), &mut events).expect("waited");
+            assert!(!events.is_empty(), "asleep at {} letters", taken.load(Ordering::Relaxed));
+            inbox.take(&mut letters);
+            taken.fetch_add(letters.woken.drain(..).len() as u64, Ordering::Relaxed);
+        }
+        senders.into_iter().for_each(|sender| sender.join().expect("a sender"));
+        // One more turn may be told of what was taken already.
+        for _ in 0..2 {
+            events.clear();
+            readiness.wait(Some(Duration::ZERO), &mut events).expect("waited");
+            inbox.take(&mut letters);
+        }
+        assert!(events.is_empty() && letters.woken.is_empty(), "wide awake with nothing to do");
     }
 }

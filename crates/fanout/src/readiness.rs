@@ -16,9 +16,9 @@ impl Readiness {
         Ok(Self(epoll::create(CreateFlags::CLOEXEC)?))
     }
 
-    /// Tells from now on, under this id, whenever the file can be read.
-    pub(crate) fn watch_input(&self, file: BorrowedFd<'_>, id: u64) -> io::Result<()> {
-        Ok(epoll::add(&self.0, file, EventData::new_u64(id), EventFlags::IN)?)
+    /// Tells from now on, under this id, of each time that the file was written to, or of several together.
+    pub(crate) fn watch_bell(&self, file: BorrowedFd<'_>, id: u64) -> io::Result<()> {
+        Ok(epoll::add(&self.0, file, EventData::new_u64(id), EventFlags::IN | EventFlags::ET)?)
     }
 
     /// Tells once, under this id, when the socket has room. `known`: it was watched before.

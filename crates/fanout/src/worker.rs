@@ -60,7 +60,7 @@ struct Entry {
 impl Worker {
     pub(crate) fn new(inbox: Arc<Inbox>, settings: Settings) -> io::Result<Self> {
         let readiness = Readiness::new()?;
-        readiness.watch_input(inbox.as_fd(), INBOX)?;
+        readiness.watch_bell(inbox.as_fd(), INBOX)?;
         let lanes = Lanes {
             inbox: Arc::clone(&inbox),
             settings,
@@ -89,6 +89,8 @@ impl Worker {
                 Err(_) => {
                     tracing::error!("a fan-out thread failed and begins again; its viewers are let go");
                     self.lanes.clear();
+                    // Letters may be left that it was on the way to.
+                    self.inbox.ring();
                 }
             }
         }
@@ -99,6 +101,8 @@ impl Worker {
     fn turn(&mut self, events: &mut Vec<Event>, letters: &mut Letters) -> io::Result<bool> {
         events.clear();
         self.lanes.readiness.wait(self.patience(Instant::now()), events)?;
+        // First of all, for nobody rings again before.
+        self.inbox.take(letters);
         let now = Instant::now();
         for event in events.iter() {
             match event.data.u64() {
@@ -106,7 +110,6 @@ impl Worker {
                 viewer => self.lanes.write_to(viewer, now),
             }
         }
-        self.inbox.take(letters);
         for command in letters.commands.drain(..) {
             match command {
                 Command::Join(join) => join(&mut self.lanes),

@@ -74,6 +74,18 @@ impl Cutter {
         Self { target: Target::new(setting.into()), pace: Pace::default(), open: None, flushed: None }
     }
 
+    /// A cutter that goes on after another one, of which this is known: the start of its open segment, the end of its
+    /// media, and the target that it announced. It is to begin with [`Cutter::join`].
+    pub(crate) fn after(
+        setting: Duration,
+        open: Option<Timestamp>,
+        end: Option<Timestamp>,
+        announced: Option<u32>,
+    ) -> Self {
+        let target = Target::announced_before(setting.into(), announced);
+        Self { target, pace: Pace::until(end), open, flushed: end.filter(|_| open.is_none()) }
+    }
+
     /// A segment begins with this frame, and nothing goes on from what was before: an epoch, a change of tracks,
     /// a skip, or the first frame of all.
     pub fn join(&mut self, frame: &Frame, part: Part) -> Cut {

@@ -63,6 +63,34 @@ impl hub::Item for Chunk {
     }
 }
 
+/// What was made of a stream, for a carrier that goes on where another one failed.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Context and tracks of the newest chunk.
+    newest: Option<(Arc<Context>, Arc<[Track]>)>,
+    arrival: Duration,
+    /// Decode time up to which there is media.
+    end: Option<Timestamp>,
+    /// Start of the open segment.
+    open: Option<Timestamp>,
+    target_duration: Option<u32>,
+}
+
+impl Past {
+    /// Takes note of the next chunk.
+    pub fn note(&mut self, chunk: &Chunk) {
+        self.newest = Some((Arc::clone(&chunk.context), Arc::clone(&chunk.tracks)));
+        self.arrival = chunk.arrival;
+        self.end = self.end.max(chunk.end.or(Some(chunk.dts)));
+        if let Some(cut) = chunk.cut {
+            self.open = Some(cut.start);
+            self.target_duration = cut.target_duration.or(self.target_duration);
+        } else if chunk.end.is_some() {
+            self.open = None;
+        }
+    }
+}
+
 /// Muxes the entries of one rendition.
 ///
 /// Every output starts decodable: nothing is muxed before the first key frame of the video track, and again
@@ -103,6 +131,21 @@ impl Carrier {
             last: None,
             arrival: Duration::ZERO,
         }
+    }
+
+    /// A carrier that goes on after another one that made `past`: it begins at the next key frame, with the marks of a
+    /// break, and its segments keep to the target duration that was announced.
+    pub fn resume(target: Duration, past: &Past) -> Self {
+        let mut carrier = Self::new(target);
+        let Some((context, tracks)) = past.newest.clone() else { return carrier };
+        carrier.cutter = Cutter::after(target, past.open, past.end, past.target_duration);
+        // The map that receivers know has the first version: another one that follows gets the next.
+        carrier.mux.set_tracks(&tracks);
+        carrier.context = Some(context);
+        carrier.skipped = true;
+        carrier.last = past.end;
+        carrier.arrival = past.arrival;
+        carrier
     }
 
     /// Muxes the next entry. None: the frame is left out, for its track is not carried or waits for a key frame.

@@ -31,6 +31,11 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// Nothing is known but where the media ended.
+    pub(super) fn until(end: Option<Timestamp>) -> Self {
+        Self { reach: end, ..Self::default() }
+    }
+
     /// The time of a frame on the leading track's clock: what that track would be at, if it were there.
     pub(super) fn place(&self, dts: Timestamp, part: Part) -> Timestamp {
         if part == Part::Lead { dts } else { dts - self.skew }

@@ -158,3 +158,50 @@ fn a_skip_is_a_discontinuity() {
     let cut = run.chunks.iter().filter_map(|chunk| chunk.cut).next_back().unwrap();
     assert!(cut.discontinuity && cut.end == at(1000));
 }
+
+/// Whether the first packet of each PID has its discontinuity_indicator set (ISO/IEC 13818-1 2.4.3.5).
+fn begins_marked(bytes: &[u8]) -> bool {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut first = bytes.chunks(188).zip(pids(bytes)).filter(|&(_, pid)| seen.insert(pid));
+    first.all(|(packet, _)| packet[3] & 0x20 != 0 && packet[4] > 0 && packet[5] & 0x80 != 0)
+}
+
+#[test]
+fn a_carrier_that_goes_on_after_another_begins_at_a_key_frame_and_marks_the_break() {
+    let context = context(0, vec![video(), sound()], true);
+    let mut run = Run::new();
+    run.push(&stream(&context, 0, 7000, 5000));
+    assert_eq!(run.cuts(), [0, 5000]);
+    let before = run.chunks.len();
+    run.fail().push(&[picture(&context, 7000, false), sample(&context, 7000)]);
+    assert_eq!(run.chunks.len(), before);
+    run.push(&stream(&context, 7500, 20_000, 2000));
+    let first = &run.chunks[before];
+    let bytes: Vec<u8> = run.chunks[before..].iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
+    assert!(first.start && begins_marked(&bytes));
+    let cut = first.cut.expect("a segment begins");
+    assert!(cut.discontinuity && cut.independent);
+    assert_eq!((cut.end, cut.start), (at(6980), at(7500)), "what is missing is no media");
+    let announced: Vec<_> =
+        run.chunks[before..].iter().filter_map(|chunk| chunk.cut).map(|cut| cut.target_duration).collect();
+    assert!(announced.len() > 2 && announced.iter().all(|&target| target == Some(5)), "{announced:?}");
+}
+
+#[test]
+fn a_source_that_falls_silent_when_its_carrier_failed_has_its_last_segment_closed() {
+    let context = context(0, vec![video(), sound()], true);
+    let mut run = Run::new();
+    run.push(&stream(&context, 0, 3000, 2000)).fail().flush();
+    assert_eq!(run.chunks.last().and_then(|chunk| chunk.end), Some(at(2980)));
+    run.fail().push(&stream(&context, 5000, 5200, 2000));
+    let cut = run.chunks.iter().filter_map(|chunk| chunk.cut).next_back().expect("a segment begins");
+    assert_eq!((cut.end, cut.start, cut.discontinuity), (at(2980), at(5000), true));
+}
+
+#[test]
+fn a_carrier_that_goes_on_after_nothing_has_no_break_to_mark() {
+    let context = context(0, vec![video(), sound()], true);
+    let mut run = Run::new();
+    run.fail().push(&stream(&context, 0, 100, 2000));
+    assert!(!begins_marked(&run.chunks[0].bytes));
+}

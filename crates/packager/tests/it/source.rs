@@ -10,7 +10,7 @@ use media::codec::{aac, flac, h264};
 use media::timeline::{Anchor, Epoch};
 use media::{Codec, Frame, TimeDelta, Timestamp, Track, TrackId};
 use rillcast_packager::hls::{Added, Output, Settings};
-use rillcast_packager::ts::{Carrier, Chunk};
+use rillcast_packager::ts::{Carrier, Chunk, Past};
 
 /// Unix second at which the streams of these tests begin.
 pub(crate) const START_S: i64 = 1_772_366_400;
@@ -124,6 +124,14 @@ impl Run {
     pub(crate) fn with(settings: Settings) -> Self {
         let carrier = Carrier::new(Duration::from_secs(2));
         Self { carrier, output: Output::new(settings), chunks: Vec::new(), available: BTreeMap::new() }
+    }
+
+    /// The carrier fails, and another one goes on.
+    pub(crate) fn fail(&mut self) -> &mut Self {
+        let mut past = Past::default();
+        self.chunks.iter().for_each(|chunk| past.note(chunk));
+        self.carrier = Carrier::resume(Duration::from_secs(2), &past);
+        self
     }
 
     pub(crate) fn push(&mut self, entries: &[Entry]) -> &mut Self {

@@ -1,12 +1,16 @@
 //! The MPEG-TS carrier of a stream: muxed once, read by HLS and by every viewer of HTTP MPEG-TS.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use hub::{Limits, Read, Ring};
 use media::{Codec, Track};
-use packager::ts::{Carrier, Chunk};
+use packager::ts::{Carrier, Chunk, Past};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +21,8 @@ use crate::code::Code;
 const READ_BYTES: usize = 1 << 20;
 /// A source silent for this long has its last, partial segment closed.
 const SILENCE: Duration = Duration::from_secs(3);
+/// From a failure of a carrier to the start of the next one.
+const REST: Duration = Duration::from_secs(1);
 
 /// The carrier's place in a stream: it runs while somebody reads it, and always where HLS does.
 pub(crate) struct Output {
@@ -105,26 +111,54 @@ fn spawn(shared: &Arc<Shared>, cancel: &CancellationToken, tasks: &TaskTracker) 
     let cursor = shared.hub.subscribe()?;
     let ring = Ring::new(shared.limits);
     let stop = cancel.child_token();
-    tasks.spawn(run(Arc::clone(shared), cursor, ring.clone(), stop.clone()));
+    let past = Past::default();
+    let carrying = Carrying { shared: Arc::clone(shared), cursor, ring: ring.clone(), past };
+    tasks.spawn(run(carrying, stop.clone()));
     Some(Arc::new(Reading { ring, _stop: stop.drop_guard() }))
 }
 
-async fn run(
-    shared: Arc<Shared>,
-    cursor: hub::Cursor<hub::Entry>,
-    ring: Ring<Chunk>,
-    stop: CancellationToken,
-) {
+async fn run(mut carrying: Carrying, stop: CancellationToken) {
+    let (ring, code) = (carrying.ring.clone(), carrying.shared.code.clone());
     tokio::select! {
         () = stop.cancelled() => {}
-        () = carry(&shared, cursor, &ring) => {}
+        () = persist(&mut carrying, |carrying| Box::pin(carry(carrying)), &code) => {}
     }
     ring.close();
 }
 
-async fn carry(shared: &Shared, mut cursor: hub::Cursor<hub::Entry>, ring: &Ring<Chunk>) {
+/// What outlives the failure of a carrier.
+struct Carrying {
+    shared: Arc<Shared>,
+    cursor: hub::Cursor<hub::Entry>,
+    ring: Ring<Chunk>,
+    past: Past,
+}
+
+type Work<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
+
+/// Does the work until it comes to its end. Where it panics, which was logged then, it is begun again after a rest.
+async fn persist<S>(state: &mut S, work: for<'s> fn(&'s mut S) -> Work<'s>, code: &Code) {
+    loop {
+        let mut attempt = work(state);
+        let ended = poll_fn(|cx| {
+            // What a failed attempt had for itself is dropped, and the state is whole after each of its steps.
+            let polled = catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(cx)));
+            polled.map_or(Poll::Ready(false), |polled| polled.map(|()| true))
+        });
+        if ended.await {
+            return;
+        }
+        drop(attempt);
+        tracing::error!(stream = %code, "the TS carrier failed and goes on at a key frame");
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// One carrier, from the end of the past to the end of the hub. The cursor goes on behind all that was read.
+async fn carry(carrying: &mut Carrying) {
+    let Carrying { shared, cursor, ring, past } = carrying;
     let target = shared.hls.as_ref().map_or(packager::cut::DEFAULT_TARGET, |hls| hls.target());
-    let mut carrier = Carrier::new(target);
+    let mut carrier = Carrier::resume(target, past);
     let mut entries = Vec::new();
     let mut chunks = Vec::new();
     let mut seen = None;
@@ -133,6 +167,7 @@ async fn carry(shared: &Shared, mut cursor: hub::Cursor<hub::Entry>, ring: &Ring
         match read {
             Err(_) => {
                 let end = carrier.flush();
+                end.iter().for_each(|end| past.note(end));
                 if let Some(hls) = &shared.hls {
                     hls.push(end.as_slice());
                 }
@@ -153,6 +188,7 @@ async fn carry(shared: &Shared, mut cursor: hub::Cursor<hub::Entry>, ring: &Ring
             }
         }
         shared.dropped.store(carrier.dropped(), Ordering::Relaxed);
+        chunks.iter().for_each(|chunk| past.note(chunk));
         if let Some(hls) = &shared.hls {
             hls.push(&chunks);
         }
@@ -187,4 +223,23 @@ impl Shared {
 /// Codecs that MPEG-TS has a mapping for and HLS players do not take from it.
 fn is_rare_in_hls(codec: &Codec) -> bool {
     matches!(codec, Codec::H265(_) | Codec::Opus(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_panics_is_begun_again_after_a_rest_until_it_ends() {
+        fn work(begun: &mut u32) -> Work<'_> {
+            Box::pin(async move {
+                *begun += 1;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                assert!(*begun == 4, "on purpose");
+            })
+        }
+        let (mut begun, since) = (0, tokio::time::Instant::now());
+        persist(&mut begun, work, &"news".parse().expect("a code")).await;
+        assert_eq!((begun, since.elapsed()), (4, REST * 3 + Duration::from_millis(400)));
+    }
 }
