@@ -85,6 +85,10 @@ impl Viewer for Counted {
         out.shared(&item.bytes);
     }
 
+    fn shape(&self) -> Option<u32> {
+        Some(0)
+    }
+
     fn sent(&mut self, bytes: usize) {
         self.0.note(bytes);
     }

@@ -201,6 +201,10 @@ impl fanout::Viewer for Viewer {
         }
     }
 
+    fn shape(&self) -> Option<u32> {
+        Some(u32::from(self.framing == Framing::Chunked))
+    }
+
     fn tail(&self) -> &'static [u8] {
         if self.framing == Framing::Chunked { http1::CHUNKED_END } else { &[] }
     }
