@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hub::{Cursor, Limits, Log, Read};
+use hub::{Cursor, Item as _, Limits, Log, Read};
 
 use crate::batch::Batches;
 use crate::readiness::Readiness;
@@ -24,9 +24,8 @@ pub(crate) type Gone = Vec<u64>;
 
 /// What the thread sees of a lane, whatever its protocol.
 pub(crate) trait AnyLane: Send + Any {
-    /// Takes what the ring has and writes it to all who have room. False: there is no more; the lane's waker was left
-    /// with the ring, or the ring has ended.
-    fn flush(&mut self, now: Instant, readiness: &Readiness, gone: &mut Gone) -> bool;
+    /// Takes what the ring has and writes it to all who have room.
+    fn flush(&mut self, now: Instant, readiness: &Readiness, gone: &mut Gone) -> Pulled;
     /// The socket of a viewer has room again.
     fn write_to(&mut self, id: u64, now: Instant, readiness: &Readiness, gone: &mut Gone);
     /// Sends away who was behind for too long.
@@ -35,6 +34,8 @@ pub(crate) trait AnyLane: Send + Any {
     fn remove(&mut self, id: u64, why: End, readiness: &Readiness);
     /// The viewers.
     fn ids(&self) -> Vec<u64>;
+    /// Nobody is in it.
+    fn is_empty(&self) -> bool;
 }
 
 /// A lane of one protocol.
@@ -56,7 +57,7 @@ impl<V: Viewer> Lane<V> {
 
     /// Moves what the ring has into the log; the ring keeps the waker only where it has nothing.
     fn pull(&mut self) -> Pulled {
-        let mut items = Vec::new();
+        let mut items: Vec<V::Item> = Vec::new();
         let mut cx = Context::from_waker(&self.waker);
         match self.cursor.poll_read(&mut cx, &mut items, READ_BYTES) {
             Poll::Pending => return Pulled::Nothing,
@@ -64,8 +65,12 @@ impl<V: Viewer> Lane<V> {
             Poll::Ready(Read::Skipped) => self.log.break_off(),
             Poll::Ready(Read::Items) => {}
         }
-        items.drain(..).for_each(|item| self.log.push(item));
-        Pulled::Items
+        let mut bytes = 0;
+        for item in items {
+            bytes += item.size();
+            self.log.push(item);
+        }
+        if bytes < READ_BYTES { Pulled::Items } else { Pulled::Part }
     }
 
     /// Does something for a viewer. What goes wrong there ends that viewer and nobody else.
@@ -88,9 +93,14 @@ impl<V: Viewer> Lane<V> {
 
 /// What a ring had.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pulled {
+pub(crate) enum Pulled {
+    /// Nothing: it has the lane's waker.
     Nothing,
+    /// All that there was.
     Items,
+    /// As much as is taken at a time.
+    Part,
+    /// Its end.
     End,
 }
 
@@ -115,10 +125,10 @@ fn write<'l, V: Viewer>(
 }
 
 impl<V: Viewer> AnyLane for Lane<V> {
-    fn flush(&mut self, now: Instant, readiness: &Readiness, gone: &mut Gone) -> bool {
+    fn flush(&mut self, now: Instant, readiness: &Readiness, gone: &mut Gone) -> Pulled {
         let pulled = self.pull();
         if pulled == Pulled::Nothing {
-            return false;
+            return pulled;
         }
         let mut ends = Vec::new();
         let mut batches = Batches::new(self.viewers.len());
@@ -138,7 +148,7 @@ impl<V: Viewer> AnyLane for Lane<V> {
                 self.remove(id, End::Closed, readiness);
             }
         }
-        pulled == Pulled::Items
+        pulled
     }
 
     fn write_to(&mut self, id: u64, now: Instant, readiness: &Readiness, gone: &mut Gone) {
@@ -167,5 +177,9 @@ impl<V: Viewer> AnyLane for Lane<V> {
 
     fn ids(&self) -> Vec<u64> {
         self.viewers.keys().copied().collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.viewers.is_empty()
     }
 }

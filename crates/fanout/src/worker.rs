@@ -15,7 +15,7 @@ use rustix::event::epoll::Event;
 
 use crate::Settings;
 use crate::inbox::{Command, Inbox, LaneWaker, Letters};
-use crate::lane::{AnyLane, Gone, Lane};
+use crate::lane::{AnyLane, Gone, Lane, Pulled};
 use crate::readiness::Readiness;
 use crate::viewer::{End, Viewer};
 
@@ -23,6 +23,8 @@ use crate::viewer::{End, Viewer};
 const INBOX: u64 = u64::MAX;
 /// Events taken from the system at a time.
 const EVENTS: usize = 256;
+/// How often a lane is flushed at most before others get their turn.
+const ROUNDS: usize = 8;
 /// How often slow viewers are looked for.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
@@ -153,9 +155,6 @@ impl Lanes {
             self.inbox.remove_viewer();
             return viewer.ended(End::Closed);
         };
-        if known.is_none() {
-            self.flush(number, now);
-        }
         let lane = self.lanes.get_mut(&number).map(|entry| entry.lane.as_mut() as &mut dyn Any);
         // Lanes are kept by the type of their viewers.
         let Some(lane) = lane.and_then(|lane| lane.downcast_mut::<Lane<V>>()) else {
@@ -164,6 +163,10 @@ impl Lanes {
         };
         lane.add(id, socket, head, viewer);
         self.viewers.insert(id, number);
+        if known.is_none() {
+            // With the viewer in it: a ring that ends at this moment tells of it once.
+            self.flush(number, now);
+        }
         self.write_to(id, now);
     }
 
@@ -193,31 +196,32 @@ impl Lanes {
     }
 
     /// Flushes a lane whose ring has something new. Where there is a merge window, it is then flushed again and again
-    /// at that distance, until its ring has nothing new for once.
+    /// at that distance, until its ring has nothing new for once; only then does the ring wake the lane again.
     fn flush(&mut self, number: u64, now: Instant) {
         let window = self.settings.merge_window;
         let Some(entry) = self.lanes.get_mut(&number) else { return };
         if let Some(due) = entry.due.take() {
             self.due.remove(&(due, number));
         }
-        let mut more = entry.lane.flush(now, &self.readiness, &mut self.gone);
-        if window.is_zero() {
-            // Asked until there is nothing, for only then does the ring wake the lane again.
-            while more {
-                more = entry.lane.flush(now, &self.readiness, &mut self.gone);
+        for round in 1..=ROUNDS {
+            let wait = match entry.lane.flush(now, &self.readiness, &mut self.gone) {
+                Pulled::Nothing | Pulled::End => break,
+                Pulled::Items => window,
+                Pulled::Part => Duration::ZERO,
+            };
+            if !wait.is_zero() || round == ROUNDS {
+                entry.due = Some(now + wait);
+                self.due.insert((now + wait, number));
+                break;
             }
-        } else if more {
-            entry.due = Some(now + window);
-            self.due.insert((now + window, number));
         }
         self.forget_gone();
     }
 
     fn flush_due(&mut self, now: Instant) {
-        while let Some(&(due, number)) = self.due.first().filter(|&&(due, _)| due <= now) {
-            self.due.remove(&(due, number));
-            self.flush(number, now);
-        }
+        // Those that are due again at once have their turn after everything else.
+        let due: Vec<u64> = self.due.range(..=(now, u64::MAX)).map(|&(_, number)| number).collect();
+        due.into_iter().for_each(|number| self.flush(number, now));
     }
 
     fn sweep(&mut self, now: Instant) {
@@ -232,7 +236,7 @@ impl Lanes {
         while let Some(viewer) = self.gone.pop() {
             let Some(number) = self.viewers.remove(&viewer) else { continue };
             self.inbox.remove_viewer();
-            if self.lanes.get(&number).is_some_and(|entry| entry.lane.ids().is_empty()) {
+            if self.lanes.get(&number).is_some_and(|entry| entry.lane.is_empty()) {
                 self.close(number);
             }
         }

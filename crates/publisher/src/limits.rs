@@ -1,7 +1,7 @@
 //! Bounds on what peers can make us hold: who is let in, how often somebody was not, and why.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Open TCP connections, of HTTP and RTMP together.
     pub connections: u64,
-    /// Open TCP connections of one address. Loopback is exempt: a proxy on this machine brings everybody.
+    /// Open TCP connections of one address, which is a network of 64 bits with IPv6. Loopback is exempt: a proxy on this
+    /// machine brings everybody.
     pub connections_per_address: u64,
     /// From the connection to the end of the first request head (HTTP) or of the handshake (RTMP).
     pub handshake_timeout: Duration,
@@ -123,6 +124,15 @@ impl Gate {
 impl Drop for Pass {
     fn drop(&mut self) {
         self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The address that stands for everything that one holder of addresses has: with IPv6 that is a network of 64 bits at
+/// least (RFC 6177), and a bound on single addresses would bound nobody.
+fn holder(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -251,12 +261,13 @@ impl Gates {
         if address.is_loopback() {
             return Ok(Admission { _pass: pass, address: None });
         }
+        let address = holder(address);
         let mut addresses = lock(&self.addresses);
-        let count = addresses.entry(address).or_default();
-        if *count >= self.limits.connections_per_address {
+        let count = addresses.get(&address).copied().unwrap_or_default();
+        if count >= self.limits.connections_per_address {
             return Err(self.refuse(Refusal::ConnectionsPerAddress));
         }
-        *count += 1;
+        addresses.insert(address, count + 1);
         Ok(Admission { _pass: pass, address: Some((address, Arc::clone(&self.addresses))) })
     }
 
@@ -363,6 +374,22 @@ mod tests {
         assert_eq!((refused(&gates, "connections"), refused(&gates, "connections_per_address")), (1, 1));
         drop(held);
         assert!(gates.admit(far).is_ok() && lock(&gates.addresses).is_empty());
+    }
+
+    #[test]
+    fn an_ipv6_network_of_one_host_is_one_address() {
+        let gates = gates(Limits { connections_per_address: 1, ..Limits::default() });
+        let [one, same, other] =
+            ["2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"].map(|ip| ip.parse().expect("an address"));
+        let _held = gates.admit(one).expect("its share");
+        assert!(gates.admit(same).is_err() && gates.admit(other).is_ok());
+    }
+
+    #[test]
+    fn who_is_not_let_in_leaves_nothing_behind() {
+        let gates = gates(Limits { connections_per_address: 0, ..Limits::default() });
+        assert!(gates.admit("192.0.2.1".parse().expect("an address")).is_err());
+        assert!(lock(&gates.addresses).is_empty());
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod connection;
 mod edge;
 mod media;
 mod page;
+mod timed;
 
 use crate::config::{Host, Listen};
 pub(crate) use connection::Connections;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hub::{Limits, Ring};
 use rillcast_fanout::{End, Settings};
 
-use crate::world::{Unit, join, lock, settings, start, until};
+use crate::world::{Unit, join, join_with, lock, settings, start, until};
 
 #[test]
 fn a_viewer_gets_all_from_the_newest_start_on() {
@@ -151,4 +151,28 @@ fn viewers_are_spread_over_the_threads() {
         assert_eq!(peer.rest(), b"T");
         assert!(matches!(peer.end(), End::Stopped));
     }
+}
+
+#[test]
+fn a_ring_that_never_rests_keeps_nobody_else_waiting() {
+    let fan_out = start(settings());
+    let (busy, calm) = (Ring::new(Limits::default()), Ring::new(Limits::default()));
+    busy.push(Unit::new(0, 10));
+    calm.push(Unit::new(10, 10));
+    let mut greedy = join_with(&fan_out, &busy, |viewer| viewer.refill = Some(busy.clone()));
+    greedy.head();
+    assert_eq!(join(&fan_out, &calm, None).head().item(), ('F', 10));
+    greedy.membership = None;
+    assert!(matches!(greedy.end(), End::Left));
+}
+
+#[test]
+fn a_window_holds_up_no_more_than_it_must() {
+    // More than is taken from a ring at a time; the window does not end while the test runs.
+    let fan_out = start(Settings { merge_window: Duration::from_secs(3600), ..settings() });
+    let ring = Ring::new(Limits::default());
+    ring.extend((10..20).map(|n| Unit::new(n, 1 << 20)));
+    let mut peer = join(&fan_out, &ring, None);
+    peer.head();
+    (10..20).for_each(|n| assert_eq!(peer.item().1, n));
 }

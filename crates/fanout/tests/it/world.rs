@@ -52,6 +52,8 @@ pub(crate) struct Test {
     told: Arc<Mutex<Told>>,
     /// Serving this item goes wrong.
     pub(crate) panics_at: Option<u32>,
+    /// Items have no wire form, and each is followed by one more.
+    pub(crate) refill: Option<Ring<Unit>>,
 }
 
 impl Viewer for Test {
@@ -59,6 +61,9 @@ impl Viewer for Test {
 
     fn frame<'i>(&self, item: &'i Unit, how: How, out: &mut Pieces<'i>) {
         assert_ne!(self.panics_at, Some(item.number), "on purpose");
+        if let Some(ring) = &self.refill {
+            return ring.push(Unit::new(1, 10));
+        }
         out.small(match how {
             How::First => b"F",
             How::Follows => b"f",
@@ -117,11 +122,16 @@ pub(crate) struct Peer {
 }
 
 pub(crate) fn join(fan_out: &FanOut, ring: &Ring<Unit>, panics_at: Option<u32>) -> Peer {
+    join_with(fan_out, ring, |viewer| viewer.panics_at = panics_at)
+}
+
+pub(crate) fn join_with(fan_out: &FanOut, ring: &Ring<Unit>, set: impl FnOnce(&mut Test)) -> Peer {
     let (ours, socket) = UnixStream::pair().expect("sockets");
     ours.set_nonblocking(true).expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     let told = Arc::<Mutex<Told>>::default();
-    let viewer = Test { told: Arc::clone(&told), panics_at };
+    let mut viewer = Test { told: Arc::clone(&told), panics_at: None, refill: None };
+    set(&mut viewer);
     let membership = fan_out.join(ring, Arc::new(ours), Bytes::from_static(b"head"), viewer);
     Peer { socket, told, membership: Some(membership) }
 }

@@ -11,6 +11,7 @@ use http::request::Parts;
 use packager::hls::{Added, Changes, Settings};
 use packager::ts::Chunk;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::answer;
 use super::disk::{Change, Folder};
@@ -190,8 +191,9 @@ impl Output {
         self.viewers.close();
     }
 
-    /// The file of that name, after at most `patience` where it is a playlist that does not exist yet.
-    async fn find(&self, file: &str, patience: Duration) -> Option<Arc<Resource>> {
+    /// The file of that name, after at most `patience`, or the end of the stream, where it is a playlist that does not
+    /// exist yet.
+    async fn find(&self, file: &str, patience: Duration, end: &CancellationToken) -> Option<Arc<Resource>> {
         if !file.ends_with(".m3u8") {
             return self.lock().segments.get(file).cloned();
         }
@@ -213,6 +215,7 @@ impl Output {
             tokio::select! {
                 () = ready => {}
                 () = &mut patience => return None,
+                () = end.cancelled() => return None,
             }
         }
     }
@@ -241,7 +244,7 @@ impl Service {
             return answer::not_found(&format!("stream {} has no HLS output", address.code));
         };
         let is_playlist = file.ends_with(".m3u8");
-        let Some(found) = hls.find(file, self.settings.join_timeout).await else {
+        let Some(found) = hls.find(file, self.settings.join_timeout, &running.cancel).await else {
             return answer::not_found(&match is_playlist {
                 true => format!("stream {} has no media now", address.code),
                 false => format!("stream {} has no such segment, or not any more", address.code),

@@ -13,8 +13,6 @@ use bytes::{Buf as _, Bytes};
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
 use rustix::io::{Errno, pread, pwritev};
 
-/// What is put in begins at a multiple of this: only whole pages can be given back.
-const PAGE_BYTES: u64 = 4096;
 /// Pieces of one system call; the system takes 1024.
 const MAX_PARTS: usize = 512;
 
@@ -23,6 +21,11 @@ const MAX_PARTS: usize = 512;
 pub(crate) struct Store {
     file: Arc<OwnedFd>,
     end: u64,
+}
+
+/// What is put in begins at a multiple of this: only whole pages can be given back. Machines have pages of 4 to 64 KiB.
+fn page_bytes() -> u64 {
+    rustix::param::page_size() as u64
 }
 
 /// Something that was put in; dropping it gives its memory back.
@@ -68,7 +71,7 @@ impl Store {
                 first += 1;
             }
         }
-        self.end += size.next_multiple_of(PAGE_BYTES);
+        self.end += size.next_multiple_of(page_bytes());
         Ok(stored)
     }
 }
@@ -111,7 +114,7 @@ impl Drop for Stored {
         if self.size > 0 {
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             // A system that cannot give memory back piece by piece gets it back with the file.
-            let _ = fallocate(&self.file, flags, self.offset, self.size.next_multiple_of(PAGE_BYTES));
+            let _ = fallocate(&self.file, flags, self.offset, self.size.next_multiple_of(page_bytes()));
         }
     }
 }
@@ -132,18 +135,19 @@ mod tests {
 
     #[test]
     fn what_is_put_in_is_there_until_nobody_needs_it() {
+        let page = rustix::param::page_size() as u64;
         let mut store = Store::new().expect("memory");
         let first = store.put(&parts(&["ab", "", "cdef"])).expect("memory");
-        let second = store.put(&[Bytes::from(vec![7; 10_000])]).expect("memory");
-        assert_eq!((first.size(), second.offset(), second.size()), (6, PAGE_BYTES, 10_000));
+        let second = store.put(&[Bytes::from(vec![7; 3 * page as usize - 100])]).expect("memory");
+        assert_eq!((first.size(), second.offset(), second.size()), (6, page, 3 * page - 100));
         assert_eq!(first.read(0, 6).expect("bytes"), "abcdef");
-        assert_eq!(taken(&store), 4 * PAGE_BYTES);
+        assert_eq!(taken(&store), 4 * page);
         drop(first);
-        assert_eq!(taken(&store), 3 * PAGE_BYTES);
-        assert!(second.read(second.offset(), 10_000).expect("bytes").iter().all(|&byte| byte == 7));
+        assert_eq!(taken(&store), 3 * page);
+        assert!(second.read(second.offset(), second.size()).expect("bytes").iter().all(|&byte| byte == 7));
         drop(second);
         assert_eq!(taken(&store), 0);
-        assert_eq!(store.put(&parts(&["z"])).expect("memory").offset(), 4 * PAGE_BYTES);
+        assert_eq!(store.put(&parts(&["z"])).expect("memory").offset(), 4 * page);
     }
 
     #[test]

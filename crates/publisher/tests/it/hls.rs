@@ -63,6 +63,21 @@ async fn a_viewer_that_asks_no_more_has_left() {
 }
 
 #[tokio::test]
+async fn who_waits_for_media_is_told_when_the_stream_ends() {
+    let service = Service::for_testing();
+    service.start(publisher::config::Stream::new(code("news"))).await.expect("started");
+    let waiting = tokio::spawn({
+        let service = std::sync::Arc::clone(&service);
+        async move { get_hls(&service, "news", "index.m3u8").await.status() }
+    });
+    tokio::task::yield_now().await;
+    let since = std::time::Instant::now();
+    service.shutdown().await;
+    assert_eq!(waiting.await.expect("an answer"), StatusCode::NOT_FOUND);
+    assert!(since.elapsed().as_secs() < 3, "join_timeout is 5 s");
+}
+
+#[tokio::test]
 async fn what_does_not_exist_is_404_at_once() {
     let service = Service::for_testing();
     service.start(clip_stream("news")).await.expect("started");

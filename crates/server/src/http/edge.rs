@@ -22,6 +22,9 @@ use super::{Site, media};
 
 /// How long a client may do nothing between two requests.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long an answer may take to leave. A segment is kept in memory until then, however long ago it left the playlist;
+/// who needs a minute for its seconds does not play.
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Bytes read at a time; heads are rarely longer.
 const READ_BYTES: usize = 2048;
 /// Room for the head of an answer.
@@ -83,13 +86,12 @@ impl Connection {
             }
             self.input.drain(..head.length);
             let answer = media::answer(&self.site, &head.request, self.peer).await;
-            match self.send(&head, answer).await {
-                Ok(None) => return Fate::Closed,
-                Ok(Some(Sent::Whole)) => self.answered = true,
-                Ok(Some(Sent::Live(live, answer, framing))) => {
+            match self.send_in_time(&head, answer).await {
+                None => return Fate::Closed,
+                Some(Sent::Whole) => self.answered = true,
+                Some(Sent::Live(live, answer, framing)) => {
                     return Fate::Live(live, self.stream, answer, framing);
                 }
-                Err(_) => return Fate::Closed,
             }
         }
     }
@@ -143,6 +145,11 @@ impl Connection {
         Stop::Told(StatusCode::REQUEST_TIMEOUT, format!("no whole request within {seconds:.0} s"))
     }
 
+    /// As [`Connection::send`], as long as the client takes it. None: the connection is to end.
+    async fn send_in_time(&self, head: &Head, answer: Response<Body>) -> Option<Sent> {
+        tokio::time::timeout(ANSWER_TIME, self.send(head, answer)).await.ok()?.ok()?
+    }
+
     /// Sends an answer, unless it has no end. None: the connection is to end.
     async fn send(&self, head: &Head, answer: Response<Body>) -> io::Result<Option<Sent>> {
         let (mut parts, body) = answer.into_parts();
@@ -157,6 +164,8 @@ impl Connection {
         set_length(&mut parts, &head.request.method, body.length().unwrap_or(0));
         http1::encode(&parts, Framing::Length, stays, client, &date(), &mut out);
         match body {
+            // What follows the head of such an answer would be taken for the next answer (RFC 9110 9.3.2).
+            _ if head.request.method == Method::HEAD => self.write(&out, &[]).await?,
             Body::Full(bytes) => self.write(&out, &bytes).await?,
             Body::Part(part) => self.send_part(&out, part).await?,
             Body::Live(_) => {}

@@ -11,6 +11,8 @@ use axum::response::{IntoResponse as _, Response};
 use publisher::Address;
 
 use super::connection::Peer;
+use super::edge::ANSWER_TIME;
+use super::timed::Timed;
 use super::{Site, answer};
 
 /// Methods of media paths.
@@ -44,7 +46,13 @@ pub(super) async fn serve(
     let (request, _) = request.into_parts();
     let mut response = match request.method {
         Method::GET | Method::HEAD => match target(&decoded(request.uri.path())) {
-            Ok(_) => return answer(&site, &request, peer).await.map(Body::new),
+            Ok(_) => {
+                return answer(&site, &request, peer).await.map(|body| match body {
+                    // It holds memory that is to be given back.
+                    publisher::Body::Part(_) => Body::new(Timed::new(body, ANSWER_TIME)),
+                    body => Body::new(body),
+                });
+            }
             Err(reason) => answer::not_found(&reason),
         },
         Method::OPTIONS => preflight(),

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use super::*;
 use crate::http::{Connections, Limits, Server, Site};
 
 /// Longer than anything here takes on a busy machine; reaching it means that something hangs.
@@ -18,7 +19,7 @@ struct World {
     port: u16,
     stop: CancellationToken,
     connections: Connections,
-    service: std::sync::Arc<Service>,
+    service: Arc<Service>,
 }
 
 impl World {
@@ -31,7 +32,7 @@ impl World {
         let server = Server::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a free port");
         let port = server.url().rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
         let stop = CancellationToken::new();
-        let site = Site { service: std::sync::Arc::clone(&service), rtmp: None, limits };
+        let site = Site { service: Arc::clone(&service), rtmp: None, limits };
         let connections = server.serve(site, &stop);
         Self { port, stop, connections, service }
     }
@@ -212,5 +213,38 @@ async fn the_body_of_a_request_is_not_the_next_request() {
     let told = String::from_utf8_lossy(&rest(&mut stream).await).into_owned();
     assert_eq!(told.matches("HTTP/1.1 404 ").count(), 2, "{told}");
     assert!(!told.contains("200 OK"), "{told}");
+    world.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_take_an_answer_in_time_loses_it() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let (stream, peer) = accepted.expect("a connection");
+    let site = Site { service: Service::for_testing(), rtmp: None, limits: limits() };
+    let connection = Connection::new(stream, Peer(peer), Arc::new(site), CancellationToken::new());
+    let request = b"GET /news/a.ts HTTP/1.1\r\n\r\n";
+    let head = http1::decode(request, http1::Limits::default()).expect("a request").expect("whole");
+    let since = Instant::now();
+    // More than the system holds for a client that does not read.
+    let answer = Response::new(Body::Full(vec![0; 64 << 20].into()));
+    assert!(connection.send_in_time(&head, answer).await.is_none());
+    assert_eq!(since.elapsed().as_secs(), ANSWER_TIME.as_secs());
+    drop(client);
+}
+
+#[tokio::test]
+async fn what_answers_head_has_no_body_whatever_it_says() {
+    let world = World::new(limits()).await;
+    for path in ["/none/index.m3u8", "/none/mpegts", "/clip/none.ts", "/clip/index.m3u8", "/clip/mpegts"] {
+        let mut stream = world.connect().await;
+        send(&mut stream, &format!("HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        send(&mut stream, &format!("HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
+        let answers = String::from_utf8_lossy(&rest(&mut stream).await).into_owned();
+        let heads: Vec<&str> = answers.split_terminator("\r\n\r\n").collect();
+        assert_eq!(heads.len(), 2, "{answers}");
+        assert!(heads.iter().all(|head| head.starts_with("HTTP/1.1 ")), "{answers}");
+    }
     world.end().await;
 }
