@@ -9,9 +9,9 @@ use hub::{Cursor, Item, Limits, Ring};
 
 /// A frame of 25 per second, the first of each 2 s a key frame.
 #[derive(Clone)]
-struct Piece {
-    bytes: Bytes,
-    number: u32,
+pub(crate) struct Piece {
+    pub(crate) bytes: Bytes,
+    pub(crate) number: u32,
 }
 
 impl Item for Piece {

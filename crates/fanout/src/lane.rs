@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hub::{Cursor, Item as _, Limits, Log, Read};
 
-use crate::pieces::Pieces;
+use crate::batch::Batches;
 use crate::readiness::Readiness;
 use crate::slot::{Slot, Wrote};
 use crate::viewer::{End, Viewer};
@@ -110,10 +110,10 @@ fn write<'l, V: Viewer>(
     id: u64,
     now: Instant,
     log: &'l Log<V::Item>,
-    pieces: &mut Pieces<'l>,
+    batches: &mut Batches<'l>,
     readiness: &Readiness,
 ) -> Option<End> {
-    match slot.write(now, log, pieces) {
+    match slot.write(now, log, batches) {
         Wrote::All => None,
         Wrote::Failed(error) => Some(End::Failed(error.into())),
         Wrote::Blocked => {
@@ -131,10 +131,10 @@ impl<V: Viewer> AnyLane for Lane<V> {
             return pulled;
         }
         let mut ends = Vec::new();
-        let mut pieces = Pieces::new();
+        let mut batches = Batches::new(self.viewers.len());
         for (&id, slot) in self.viewers.iter_mut().filter(|(_, slot)| !slot.blocked) {
             let log = &self.log;
-            let wrote = AssertUnwindSafe(|| write(slot, id, now, log, &mut pieces, readiness));
+            let wrote = AssertUnwindSafe(|| write(slot, id, now, log, &mut batches, readiness));
             let end = catch_unwind(wrote).unwrap_or(Some(End::Panicked));
             ends.extend(end.map(|why| (id, why)));
         }
@@ -154,7 +154,7 @@ impl<V: Viewer> AnyLane for Lane<V> {
     fn write_to(&mut self, id: u64, now: Instant, readiness: &Readiness, gone: &mut Gone) {
         self.serve(id, readiness, gone, |slot, log| {
             slot.blocked = false;
-            write(slot, id, now, log, &mut Pieces::new(), readiness)
+            write(slot, id, now, log, &mut Batches::new(1), readiness)
         });
     }
 

@@ -8,6 +8,7 @@
 //!
 //! What the bytes mean is the business of [`Viewer`], of which each protocol has its own.
 
+mod batch;
 mod inbox;
 mod lane;
 mod pieces;

@@ -69,8 +69,14 @@ impl<'b> Pieces<'b> {
 
     /// How many items the first `sent` bytes hold whole, and how many bytes of the next one.
     pub(crate) fn split(&self, sent: usize) -> (usize, usize) {
-        let whole = self.ends.partition_point(|&end| end <= sent);
-        (whole, sent - whole.checked_sub(1).map_or(0, |last| self.ends[last]))
+        split(&self.ends, sent)
+    }
+
+    /// All bytes in one run, and where each item ends in it.
+    pub(crate) fn to_run(&self) -> (Vec<u8>, Vec<usize>) {
+        let mut run = Vec::with_capacity(self.bytes);
+        self.pieces.iter().for_each(|piece| run.extend_from_slice(piece.bytes()));
+        (run, self.ends.clone())
     }
 
     /// All bytes so far.
@@ -98,6 +104,12 @@ impl<'b> Pieces<'b> {
             (skip < bytes.len()).then(|| IoSlice::new(&bytes[skip..]))
         })
     }
+}
+
+/// How many items that end at these places the first `sent` bytes hold whole, and how many bytes of the next one.
+pub(crate) fn split(ends: &[usize], sent: usize) -> (usize, usize) {
+    let whole = ends.partition_point(|&end| end <= sent);
+    (whole, sent - whole.checked_sub(1).map_or(0, |last| ends[last]))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use hub::{Log, Place};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
+use crate::batch::Batches;
 use crate::pieces::Pieces;
 use crate::viewer::{End, How, Viewer};
 
@@ -104,14 +105,14 @@ impl<V: Viewer> Slot<V> {
         &mut self,
         now: Instant,
         log: &'l Log<V::Item>,
-        pieces: &mut Pieces<'l>,
+        batches: &mut Batches<'l>,
     ) -> Wrote {
         loop {
             if self.place.is_lost(log) {
                 self.lateness.lost(now);
             }
             let wrote = match self.write_rest() {
-                Wrote::All => self.write_items(log, pieces),
+                Wrote::All => self.write_items(log, batches),
                 stopped => stopped,
             };
             match wrote {
@@ -152,35 +153,53 @@ impl<V: Viewer> Slot<V> {
     }
 
     /// One write of the items that come next, if there are any.
-    fn write_items<'l>(&mut self, log: &'l Log<V::Item>, pieces: &mut Pieces<'l>) -> Wrote {
-        pieces.clear();
+    fn write_items<'l>(&mut self, log: &'l Log<V::Item>, batches: &mut Batches<'l>) -> Wrote {
         let items = self.place.peek(log);
         let first = match (self.started, self.place.has_skipped()) {
             (false, _) => How::First,
             (true, true) => How::Skipped,
             (true, false) => How::Follows,
         };
-        let how_of = |index| if index == 0 { first } else { How::Follows };
-        for (index, item) in items.enumerate() {
-            self.viewer.frame(item, how_of(index), pieces);
-            pieces.end_item();
-            if pieces.bytes() >= WRITE_BYTES || pieces.is_full() {
-                break;
+        let shape = self.viewer.shape().filter(|_| first == How::Follows && batches.are_shared());
+        if let Some(shape) = shape {
+            let viewer = &self.viewer;
+            let batch = batches.of(self.place.next(), shape, |pieces| frame(viewer, items, first, pieces));
+            let sent = match batch.bytes() {
+                0 => Ok((0, 0)),
+                bytes => send(&self.socket, &[batch.slice()]).map(|sent| (sent, bytes)),
+            };
+            return self.took(log, first, sent, batch.items(), |sent| batch.split(sent));
+        }
+        let pieces = &mut batches.pieces;
+        pieces.clear();
+        frame(&self.viewer, items, first, pieces);
+        let sent = if pieces.bytes() == 0 { Ok((0, 0)) } else { send_pieces(&self.socket, pieces, 0) };
+        self.took(log, first, sent, pieces.items(), |sent| pieces.split(sent))
+    }
+
+    /// The socket took so much of what was offered: the place moves over the items that are gone, and what left in part
+    /// is kept. Where nothing was offered the `items` are none, or such that have no wire form.
+    fn took(
+        &mut self,
+        log: &Log<V::Item>,
+        first: How,
+        sent: Result<(usize, usize), Wrote>,
+        items: usize,
+        split: impl FnOnce(usize) -> (usize, usize),
+    ) -> Wrote {
+        let (sent, offered) = match sent {
+            Ok((_, 0)) => {
+                self.place.advance(items);
+                return Wrote::All;
             }
-        }
-        if pieces.bytes() == 0 {
-            // Nothing is there, or only items that have no wire form.
-            self.place.advance(pieces.items());
-            return Wrote::All;
-        }
-        let (sent, asked) = match send_pieces(&self.socket, pieces, 0) {
             Ok(sent) => sent,
             Err(stopped) => return stopped,
         };
-        let (mut taken, begun) = pieces.split(sent);
+        let (mut taken, begun) = split(sent);
         if begun > 0 {
+            let how = if taken == 0 { first } else { How::Follows };
             let item = self.place.peek(log).nth(taken);
-            self.partial = item.map(|item| Box::new((item.clone(), how_of(taken), begun)));
+            self.partial = item.map(|item| Box::new((item.clone(), how, begun)));
             taken += 1;
         }
         self.started = true;
@@ -188,7 +207,7 @@ impl<V: Viewer> Slot<V> {
             self.viewer.skipped();
         }
         self.viewer.sent(sent);
-        if sent < asked { Wrote::Blocked } else { Wrote::All }
+        if sent < offered { Wrote::Blocked } else { Wrote::All }
     }
 
     /// Looks after a viewer that may not read at all. True: it has been behind for too long.
@@ -207,6 +226,23 @@ impl<V: Viewer> Slot<V> {
             let _ = send(&self.socket, &[IoSlice::new(self.viewer.tail())]);
         }
         self.viewer.ended(why);
+    }
+}
+
+/// Gathers what one write takes of the items, of which the viewer comes to the first as `how` says.
+fn frame<'l, V: Viewer>(
+    viewer: &V,
+    items: impl Iterator<Item = &'l V::Item>,
+    mut how: How,
+    pieces: &mut Pieces<'l>,
+) {
+    for item in items {
+        viewer.frame(item, how, pieces);
+        pieces.end_item();
+        how = How::Follows;
+        if pieces.bytes() >= WRITE_BYTES || pieces.is_full() {
+            return;
+        }
     }
 }
 

@@ -59,6 +59,10 @@ pub trait Viewer: Send + 'static {
     /// bytes then.
     fn frame<'i>(&self, item: &'i Self::Item, how: How, out: &mut Pieces<'i>);
 
+    /// Viewers of equal shape have equal wire forms of all items that follow one they have; these are then put together
+    /// once for all. None: its wire form is its own.
+    fn shape(&self) -> Option<u32>;
+
     /// What ends the stream on the wire, sent where the last item went out whole and the socket has room.
     fn tail(&self) -> &'static [u8] {
         &[]

@@ -199,7 +199,7 @@ impl Place {
     }
 
     /// Sequence number of the next item.
-    pub(crate) fn next(&self) -> u64 {
+    pub fn next(&self) -> u64 {
         self.next
     }
 

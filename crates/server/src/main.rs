@@ -12,10 +12,6 @@ mod signals;
 
 use std::process::ExitCode;
 
-/// Frames are allocated in one thread and freed in another, all the time: what is made for that costs half as much.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     cli::main()
 }

@@ -42,6 +42,40 @@ fn a_slow_viewer_skips_whole_gops_and_others_lose_nothing() {
 }
 
 #[test]
+fn viewers_that_share_what_is_made_for_them_may_be_slow_each_in_its_own_way() {
+    let fan_out = start(settings());
+    let ring = Ring::new(Limits::default());
+    ring.push(Unit::new(0, LARGE));
+    let mut peers: Vec<_> = (0..12).map(|_| join(&fan_out, &ring, None)).collect();
+    let mut at = vec![0; peers.len()];
+    peers.iter_mut().for_each(|peer| assert_eq!(peer.head().item(), ('F', 0)));
+    for n in 1..200 {
+        ring.push(Unit::new(n, if n % 3 == 0 { LARGE } else { 300 }));
+        // The first reads each item, the second two at each second one, and so on; the last reads at the end.
+        for (index, peer) in peers.iter_mut().enumerate().take(11) {
+            while n % (index as u32 + 1) == 0 && at[index] < n {
+                at[index] = next(peer.item(), at[index]);
+            }
+        }
+    }
+    for (peer, at) in peers.iter_mut().zip(at) {
+        let mut at = at;
+        while at < 199 {
+            at = next(peer.item(), at);
+        }
+    }
+}
+
+/// The number of an item that follows `last`, or that was skipped to.
+fn next((how, number): (char, u32), last: u32) -> u32 {
+    match how {
+        'S' => assert!(number.is_multiple_of(10) && number > last + 1, "{number} after {last}"),
+        how => assert_eq!((how, number), ('f', last + 1)),
+    }
+    number
+}
+
+#[test]
 fn a_viewer_that_does_not_read_is_sent_away() {
     let timeout = Duration::from_millis(300);
     let fan_out = start(Settings { slow_viewer_timeout: timeout, ..settings() });

@@ -79,7 +79,8 @@ impl Service {
         let session = self.sessions.open(opening, &running.cancel);
         let gates = Arc::clone(&self.gates);
         let viewer = Viewer { session, framing: Framing::Close, gates, reading, _haste: haste, _pass: pass };
-        head(Body::Live(Box::new(Live { viewer, fan_out: Arc::clone(&self.fan_out), reader: None })))
+        let (fan_out, nodelay) = (Arc::clone(&self.fan_out), self.settings.fan_out.tcp_nodelay);
+        head(Body::Live(Box::new(Live { viewer, fan_out, nodelay, reader: None })))
     }
 }
 
@@ -95,6 +96,7 @@ fn head(body: Body) -> Response<Body> {
 pub struct Live {
     viewer: Viewer,
     fan_out: Arc<FanOut>,
+    nodelay: bool,
     /// Where it is read piece by piece.
     reader: Option<Reader>,
 }
@@ -124,7 +126,8 @@ impl Live {
         head: Vec<u8>,
         framing: Framing,
     ) -> (Arc<Session>, Arc<TcpStream>, Membership) {
-        // A system that cannot bound it still serves.
+        // A system that cannot do this still serves.
+        let _ = socket.set_nodelay(self.nodelay);
         let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
         listener::be_patient(&socket, self.viewer.gates.longest_behind());
         let Self { mut viewer, fan_out, .. } = self;
@@ -208,6 +211,10 @@ impl fanout::Viewer for Viewer {
         if chunked {
             out.shared(b"\r\n");
         }
+    }
+
+    fn shape(&self) -> Option<u32> {
+        Some(u32::from(self.framing == Framing::Chunked))
     }
 
     fn tail(&self) -> &'static [u8] {

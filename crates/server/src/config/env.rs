@@ -12,7 +12,7 @@ const PREFIX: &str = "RILLCAST_";
 /// Variables that are no settings of the file.
 const OTHERS: [&str; 2] = [crate::log::FILTER, crate::log::FORMAT];
 /// Settings that a variable can set. Streams have free names and stay in the file.
-pub(super) const SETTINGS: [&[&str]; 41] = [
+pub(super) const SETTINGS: [&[&str]; 42] = [
     &["data_dir"],
     &["http", "listen"],
     &["tls", "cert"],
@@ -40,6 +40,7 @@ pub(super) const SETTINGS: [&[&str]; 41] = [
     &["publisher", "dash", "live_ephemeral"],
     &["fan_out", "workers"],
     &["fan_out", "merge_window_ms"],
+    &["fan_out", "tcp_nodelay"],
     &["fan_out", "slow_viewer_timeout_sec"],
     &["limits", "handshake_timeout_sec"],
     &["limits", "connections"],
