@@ -85,6 +85,10 @@ impl Viewer for Counted {
         out.shared(&item.bytes);
     }
 
+    fn is_urgent(_: &Piece) -> bool {
+        true
+    }
+
     fn shape(&self) -> Option<u32> {
         Some(0)
     }
@@ -107,6 +111,7 @@ fn by_loop(
     let settings = Settings {
         workers: 1,
         merge_window: Duration::ZERO,
+        hold: false,
         slow_viewer_timeout: Duration::from_secs(60),
         limits: Limits::default(),
     };

@@ -1,7 +1,5 @@
 //! What viewers at one place get next, put together once for all of them.
 
-use std::io::IoSlice;
-
 use crate::pieces::{Pieces, split};
 
 /// From so many viewers in a lane on it is worth while to put bytes together before they are sent.
@@ -52,8 +50,9 @@ impl<'l> Batches<'l> {
 }
 
 impl Batch {
-    pub(crate) fn slice(&self) -> IoSlice<'_> {
-        IoSlice::new(&self.bytes)
+    /// All of it.
+    pub(crate) fn run(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -88,7 +87,7 @@ mod tests {
                 pieces.small(b"c");
                 pieces.end_item();
             });
-            assert_eq!((&batch.slice()[..], batch.items(), batch.split(2)), (&b"abc"[..], 2, (1, 0)));
+            assert_eq!((batch.run(), batch.items(), batch.split(2)), (&b"abc"[..], 2, (1, 0)));
         }
         assert_eq!(asked, 3);
     }

@@ -19,6 +19,9 @@ use crate::viewer::{End, Viewer};
 /// Bytes taken from the ring at a time.
 const READ_BYTES: usize = 4 << 20;
 
+/// How long at most an item waits for an urgent one.
+const HOLD: Duration = Duration::from_millis(50);
+
 /// Viewers that ended in a call.
 pub(crate) type Gone = Vec<u64>;
 
@@ -26,6 +29,8 @@ pub(crate) type Gone = Vec<u64>;
 pub(crate) trait AnyLane: Send + Any {
     /// Takes what the ring has and writes it to all who have room.
     fn flush(&mut self, now: Instant, readiness: &Readiness, gone: &mut Gone) -> Pulled;
+    /// When what waits for something urgent is to be written all the same.
+    fn held(&self) -> Option<Instant>;
     /// The socket of a viewer has room again.
     fn write_to(&mut self, id: u64, now: Instant, readiness: &Readiness, gone: &mut Gone);
     /// Sends away who was behind for too long.
@@ -43,12 +48,16 @@ pub(crate) struct Lane<V: Viewer> {
     cursor: Cursor<V::Item>,
     waker: Waker,
     log: Log<V::Item>,
+    /// What is not urgent waits for what is.
+    hold: bool,
+    /// Until then nothing is written, unless something urgent comes: none where nothing waits.
+    held: Option<Instant>,
     viewers: BTreeMap<u64, Slot<V>>,
 }
 
 impl<V: Viewer> Lane<V> {
-    pub(crate) fn new(cursor: Cursor<V::Item>, waker: Waker, limits: Limits) -> Self {
-        Self { cursor, waker, log: Log::new(limits), viewers: BTreeMap::new() }
+    pub(crate) fn new(cursor: Cursor<V::Item>, waker: Waker, limits: Limits, hold: bool) -> Self {
+        Self { cursor, waker, log: Log::new(limits), hold, held: None, viewers: BTreeMap::new() }
     }
 
     pub(crate) fn add(&mut self, id: u64, socket: Arc<dyn AsFd + Send + Sync>, head: Bytes, viewer: V) {
@@ -56,7 +65,7 @@ impl<V: Viewer> Lane<V> {
     }
 
     /// Moves what the ring has into the log; the ring keeps the waker only where it has nothing.
-    fn pull(&mut self) -> Pulled {
+    fn pull(&mut self, urgent: &mut bool) -> Pulled {
         let mut items: Vec<V::Item> = Vec::new();
         let mut cx = Context::from_waker(&self.waker);
         match self.cursor.poll_read(&mut cx, &mut items, READ_BYTES) {
@@ -68,6 +77,7 @@ impl<V: Viewer> Lane<V> {
         let mut bytes = 0;
         for item in items {
             bytes += item.size();
+            *urgent |= V::is_urgent(&item);
             self.log.push(item);
         }
         if bytes < READ_BYTES { Pulled::Items } else { Pulled::Part }
@@ -126,9 +136,16 @@ fn write<'l, V: Viewer>(
 
 impl<V: Viewer> AnyLane for Lane<V> {
     fn flush(&mut self, now: Instant, readiness: &Readiness, gone: &mut Gone) -> Pulled {
-        let pulled = self.pull();
-        if pulled == Pulled::Nothing {
-            return pulled;
+        let mut urgent = !self.hold;
+        let pulled = self.pull(&mut urgent);
+        match (pulled, self.held) {
+            (Pulled::Nothing, None) => return pulled,
+            (Pulled::Nothing, Some(until)) if now < until => return pulled,
+            (Pulled::Items, held) if !urgent && held.is_none_or(|until| now < until) => {
+                self.held = held.or(Some(now + HOLD));
+                return pulled;
+            }
+            _ => self.held = None,
         }
         let mut ends = Vec::new();
         let mut batches = Batches::new(self.viewers.len());
@@ -149,6 +166,10 @@ impl<V: Viewer> AnyLane for Lane<V> {
             }
         }
         pulled
+    }
+
+    fn held(&self) -> Option<Instant> {
+        self.held
     }
 
     fn write_to(&mut self, id: u64, now: Instant, readiness: &Readiness, gone: &mut Gone) {

@@ -40,6 +40,9 @@ pub struct Settings {
     /// What comes within this time leaves with one write; zero writes each item at once. An item that comes after a
     /// pause of this length is written at once too.
     pub merge_window: Duration,
+    /// Where there is no merge window: items that are not [urgent](Viewer::is_urgent) leave with the next one that is,
+    /// 50 ms later at the most.
+    pub hold: bool,
     /// A viewer that was skipped and has not caught up for this long is sent away.
     pub slow_viewer_timeout: Duration,
     /// What is kept for viewers that lag, per thread and ring. The items are those of the ring: their bytes are shared.

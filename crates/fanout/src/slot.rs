@@ -16,6 +16,8 @@ use crate::viewer::{End, How, Viewer};
 
 /// Bytes at most in one write: enough for a large key frame, little enough that others get their turn.
 const WRITE_BYTES: usize = 256 << 10;
+/// A socket that is full, or gone, is told by an error and by nothing else.
+const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 /// Parts of one system call; the system takes 1024.
 const MAX_SLICES: usize = 160;
 
@@ -129,7 +131,7 @@ impl<V: Viewer> Slot<V> {
     /// The head, and the rest of an item that left in part: the log may not have it any more.
     fn write_rest(&mut self) -> Wrote {
         while !self.head.is_empty() {
-            match send(&self.socket, &[IoSlice::new(&self.head)]) {
+            match send(&self.socket, &self.head) {
                 Ok(sent) => self.head.advance(sent),
                 Err(stopped) => return stopped,
             }
@@ -166,7 +168,7 @@ impl<V: Viewer> Slot<V> {
             let batch = batches.of(self.place.next(), shape, |pieces| frame(viewer, items, first, pieces));
             let sent = match batch.bytes() {
                 0 => Ok((0, 0)),
-                bytes => send(&self.socket, &[batch.slice()]).map(|sent| (sent, bytes)),
+                bytes => send(&self.socket, batch.run()).map(|sent| (sent, bytes)),
             };
             return self.took(log, first, sent, batch.items(), |sent| batch.split(sent));
         }
@@ -223,7 +225,7 @@ impl<V: Viewer> Slot<V> {
         let whole = self.started && self.head.is_empty() && self.partial.is_none() && !self.blocked;
         if whole && matches!(why, End::Left | End::Closed | End::Stopped) && !self.viewer.tail().is_empty() {
             // Whoever does not get it sees the connection end, which says the same.
-            let _ = send(&self.socket, &[IoSlice::new(self.viewer.tail())]);
+            let _ = send(&self.socket, self.viewer.tail());
         }
         self.viewer.ended(why);
     }
@@ -259,13 +261,19 @@ fn send_pieces(
         *place = slice;
         count += 1;
     }
-    Ok((send(socket, &slices[..count])?, asked))
+    let sent = persist(|| sendmsg(socket, &slices[..count], &mut SendAncillaryBuffer::default(), FLAGS));
+    Ok((sent?, asked))
 }
 
-fn send(socket: &Arc<dyn AsFd + Send + Sync>, slices: &[IoSlice<'_>]) -> Result<usize, Wrote> {
+/// Sends what is in one piece.
+fn send(socket: &Arc<dyn AsFd + Send + Sync>, bytes: &[u8]) -> Result<usize, Wrote> {
+    persist(|| rustix::net::send(socket, bytes, FLAGS))
+}
+
+/// Calls until no signal came between.
+fn persist(mut call: impl FnMut() -> Result<usize, Errno>) -> Result<usize, Wrote> {
     loop {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        match sendmsg(socket.as_fd(), slices, &mut SendAncillaryBuffer::default(), flags) {
+        match call() {
             Ok(sent) => return Ok(sent),
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Err(Wrote::Blocked),

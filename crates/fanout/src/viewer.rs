@@ -63,6 +63,9 @@ pub trait Viewer: Send + 'static {
     /// once for all. None: its wire form is its own.
     fn shape(&self) -> Option<u32>;
 
+    /// Whether an item is not to wait for what follows it, see [`Settings::hold`](crate::Settings::hold).
+    fn is_urgent(item: &Self::Item) -> bool;
+
     /// What ends the stream on the wire, sent where the last item went out whole and the socket has room.
     fn tail(&self) -> &'static [u8] {
         &[]

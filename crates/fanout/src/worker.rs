@@ -176,7 +176,8 @@ impl Lanes {
         let number = self.next_lane;
         self.next_lane += 1;
         let waker = Waker::from(Arc::new(LaneWaker { inbox: Arc::clone(&self.inbox), lane: number }));
-        let lane = Box::new(Lane::<V>::new(cursor, waker, self.settings.limits));
+        let hold = self.settings.hold && self.settings.merge_window.is_zero();
+        let lane = Box::new(Lane::<V>::new(cursor, waker, self.settings.limits, hold));
         self.lanes.insert(number, Entry { lane, key, due: None });
         self.by_ring.insert(key, number);
         Some(number)
@@ -211,10 +212,11 @@ impl Lanes {
             };
             if !wait.is_zero() || round == ROUNDS {
                 entry.due = Some(now + wait);
-                self.due.insert((now + wait, number));
                 break;
             }
         }
+        entry.due = entry.due.or_else(|| entry.lane.held());
+        self.due.extend(entry.due.map(|due| (due, number)));
         self.forget_gone();
     }
 

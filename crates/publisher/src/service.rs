@@ -54,6 +54,7 @@ fn fan_out(settings: &Settings) -> fanout::Settings {
     fanout::Settings {
         workers: settings.fan_out.workers.unwrap_or_else(cores),
         merge_window: settings.fan_out.merge_window,
+        hold: !settings.fan_out.sound_at_once,
         slow_viewer_timeout: settings.fan_out.slow_viewer_timeout,
         limits: viewer_limits(settings),
     }

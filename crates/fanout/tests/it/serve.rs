@@ -138,6 +138,26 @@ fn a_window_that_ends_lets_everything_go() {
 }
 
 #[test]
+fn what_is_not_urgent_leaves_with_what_is() {
+    let fan_out = start(Settings { hold: true, ..settings() });
+    let ring = Ring::new(Limits::default());
+    ring.push(Unit::new(10, 10));
+    let mut peer = join(&fan_out, &ring, None);
+    assert_eq!(peer.head().item(), ('F', 10));
+    let writes = || lock(&peer.told).writes;
+    let before = until(|| Some(writes()).filter(|&writes| writes > 0));
+    for n in 11..31 {
+        ring.push(Unit::new(n, 10));
+    }
+    (11..31).for_each(|n| assert_eq!(peer.item(), ('f', n)));
+    let told = until(|| Some(lock(&peer.told)).filter(|told| told.sent == 21 * 19).map(|told| told.writes));
+    assert!(told - before <= 10, "{told} writes for 10 urgent items");
+    // Nothing urgent follows: it leaves all the same.
+    ring.push(Unit::new(31, 10));
+    assert_eq!(peer.item(), ('f', 31));
+}
+
+#[test]
 fn viewers_are_spread_over_the_threads() {
     let fan_out = start(Settings { workers: 3, ..settings() });
     let ring = Ring::new(Limits::default());

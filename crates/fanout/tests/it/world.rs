@@ -74,6 +74,10 @@ impl Viewer for Test {
         out.shared(&item.payload);
     }
 
+    fn is_urgent(item: &Unit) -> bool {
+        item.number.is_multiple_of(2)
+    }
+
     fn shape(&self) -> Option<u32> {
         self.panics_at.is_none().then_some(0)
     }
@@ -105,6 +109,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         workers: 1,
         merge_window: Duration::ZERO,
+        hold: false,
         slow_viewer_timeout: PATIENCE,
         limits: Limits::default(),
     }

@@ -29,6 +29,8 @@ use crate::session::{Ended, Open, Opening, Protocol, Role, Session};
 
 /// Bytes taken from the ring at a time.
 const READ_BYTES: usize = 64 << 10;
+/// A session is told of so many bytes together: its counters are elsewhere in memory, and not worth a look at each write.
+const TELL_BYTES: u64 = 16 << 10;
 /// Bytes at most that the system holds for a viewer and has not sent yet. Without a bound it takes megabytes for each
 /// one that is slow.
 const UNSENT_BYTES: u32 = 256 << 10;
@@ -78,9 +80,16 @@ impl Service {
         };
         let session = self.sessions.open(opening, &running.cancel);
         let gates = Arc::clone(&self.gates);
-        let viewer = Viewer { session, framing: Framing::Close, gates, reading, _haste: haste, _pass: pass };
-        let (fan_out, nodelay) = (Arc::clone(&self.fan_out), self.settings.fan_out.tcp_nodelay);
-        head(Body::Live(Box::new(Live { viewer, fan_out, nodelay, reader: None })))
+        let viewer = Viewer {
+            session,
+            untold: 0,
+            framing: Framing::Close,
+            gates,
+            reading,
+            _haste: haste,
+            _pass: pass,
+        };
+        head(Body::Live(Box::new(Live { viewer, fan_out: Arc::clone(&self.fan_out), reader: None })))
     }
 }
 
@@ -96,7 +105,6 @@ fn head(body: Body) -> Response<Body> {
 pub struct Live {
     viewer: Viewer,
     fan_out: Arc<FanOut>,
-    nodelay: bool,
     /// Where it is read piece by piece.
     reader: Option<Reader>,
 }
@@ -127,7 +135,6 @@ impl Live {
         framing: Framing,
     ) -> (Arc<Session>, Arc<TcpStream>, Membership) {
         // A system that cannot do this still serves.
-        let _ = socket.set_nodelay(self.nodelay);
         let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
         listener::be_patient(&socket, self.viewer.gates.longest_behind());
         let Self { mut viewer, fan_out, .. } = self;
@@ -184,6 +191,8 @@ fn ended_by(error: &io::Error) -> Ended {
 /// One viewer as the fan-out sees it.
 struct Viewer {
     session: Open,
+    /// Bytes sent that the session was not told of yet.
+    untold: u64,
     framing: Framing,
     gates: Arc<Gates>,
     /// Keeps the carrier running.
@@ -217,12 +226,20 @@ impl fanout::Viewer for Viewer {
         Some(u32::from(self.framing == Framing::Chunked))
     }
 
+    /// Where there are pictures, sound is of no use before the next of them.
+    fn is_urgent(chunk: &Chunk) -> bool {
+        chunk.picture || !chunk.tracks.iter().any(|track| track.codec.kind() == media::Kind::Video)
+    }
+
     fn tail(&self) -> &'static [u8] {
         if self.framing == Framing::Chunked { http1::CHUNKED_END } else { &[] }
     }
 
     fn sent(&mut self, bytes: usize) {
-        self.session.add_bytes(bytes as u64);
+        self.untold += bytes as u64;
+        if self.untold >= TELL_BYTES {
+            self.session.add_bytes(std::mem::take(&mut self.untold));
+        }
     }
 
     fn skipped(&mut self) {
@@ -231,6 +248,7 @@ impl fanout::Viewer for Viewer {
     }
 
     fn ended(self, why: End) {
+        self.session.add_bytes(self.untold);
         let why = match why {
             End::Closed => Ended::StreamStopped,
             End::TooSlow(time) => {

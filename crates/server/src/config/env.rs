@@ -40,7 +40,7 @@ pub(super) const SETTINGS: [&[&str]; 42] = [
     &["publisher", "dash", "live_ephemeral"],
     &["fan_out", "workers"],
     &["fan_out", "merge_window_ms"],
-    &["fan_out", "tcp_nodelay"],
+    &["fan_out", "sound_at_once"],
     &["fan_out", "slow_viewer_timeout_sec"],
     &["limits", "handshake_timeout_sec"],
     &["limits", "connections"],

@@ -31,13 +31,13 @@ pub(super) fn fan_out(mut section: Section<'_>) -> FanOut {
     let default = FanOut::default();
     let workers = section.item("workers").and_then(|item| item.whole(WORKERS));
     let window = section.item("merge_window_ms").and_then(|item| item.whole(MERGE_WINDOW_MS));
-    let nodelay = section.item("tcp_nodelay").and_then(|item| item.flag());
+    let sound = section.item("sound_at_once").and_then(|item| item.flag());
     let slow = seconds(&mut section, "slow_viewer_timeout_sec");
     section.close();
     FanOut {
         workers: workers.and_then(|workers| usize::try_from(workers).ok()).filter(|&workers| workers > 0),
         merge_window: window.map_or(default.merge_window, Duration::from_millis),
-        tcp_nodelay: nodelay.unwrap_or(default.tcp_nodelay),
+        sound_at_once: sound.unwrap_or(default.sound_at_once),
         slow_viewer_timeout: slow.unwrap_or(default.slow_viewer_timeout),
     }
 }
