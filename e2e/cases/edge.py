@@ -60,8 +60,8 @@ def slow_viewers(c):
         # With times as they are; ffmpeg would close the gap, and then find two pictures at one time.
         c.decodes(file, '-copyts', name='decode-' + name)
     grown = (most - by.memory) / MEGABYTE
-    assert grown < 24, 'the server grew by %.1f MB' % grown
-    by.unharmed(megabytes=24)
+    assert grown < 16, 'the server grew by %.1f MB' % grown
+    by.unharmed()
 
 
 @case(short=1)

@@ -1,5 +1,6 @@
 """The program under test: a configuration file, free loopback ports, a log, and its end."""
 
+import contextlib
 import json
 import os
 import signal
@@ -133,9 +134,17 @@ class Server:
         until(lambda: text in self.log_text(), seconds, 'the log to say %r' % text)
 
     def memory(self):
-        """Bytes of memory that the process has now"""
-        with open('/proc/%d/status' % self.process.child.pid) as file:
-            return 1024 * next(int(line.split()[1]) for line in file if line.startswith('VmRSS'))
+        """Bytes that the process has taken: its memory without the pages of the program itself, and its files in memory"""
+        folder = '/proc/%d/' % self.process.child.pid
+        with open(folder + 'status') as file:
+            own = 1024 * sum(int(line.split()[1]) for line in file if line.startswith(('RssAnon', 'RssShmem')))
+        files = {}
+        for name in os.listdir(folder + 'fd'):
+            with contextlib.suppress(OSError):
+                if os.readlink(folder + 'fd/' + name).startswith('/memfd:'):
+                    stat = os.stat(folder + 'fd/' + name)
+                    files[stat.st_ino] = stat.st_blocks * 512
+        return own + sum(files.values())
 
     def limits(self):
         """Its limits: {name: {limit, now, refused}}, and `panics`"""
