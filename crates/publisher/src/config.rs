@@ -106,7 +106,8 @@ pub struct Settings {
 pub struct FanOut {
     /// Threads; none is one per core.
     pub workers: Option<usize>,
-    /// What comes within this time leaves with one write, 40 ms by default; zero writes each frame at once.
+    /// What comes within this time leaves with one write, 40 ms by default; zero writes each
+    /// picture at once, and sound as [`FanOut::sound_at_once`] says.
     pub merge_window: Duration,
     /// Without a merge window: sound leaves at once as well. Off by default: it then waits for the next picture,
     /// 50 ms at most, which halves the cost.

@@ -49,13 +49,22 @@ impl Pace {
     /// Time until it is to be looked what has come. None: the runtime tells of everything.
     pub(super) fn look_in(&mut self, now: Duration, awaited: bool, socket: &impl AsFd) -> Option<Duration> {
         let relaxed = !awaited && now.saturating_sub(self.since) >= SETTLING;
+        self.relax(relaxed, socket);
+        relaxed.then(|| self.until_look(now))
+    }
+
+    /// It publishes no more: whatever it says next is told at once.
+    pub(super) fn end(mut self, socket: &impl AsFd) {
+        self.relax(false, socket);
+    }
+
+    fn relax(&mut self, relaxed: bool, socket: &impl AsFd) {
         if relaxed != self.relaxed {
             self.relaxed = relaxed;
             let bytes = if relaxed { LOOK_BYTES } else { 1 };
             // A system that cannot do this tells of everything, which is right too.
             let _ = setsockopt(socket, LeastBytes, &bytes);
         }
-        relaxed.then(|| self.until_look(now))
     }
 
     fn until_look(&self, now: Duration) -> Duration {
@@ -74,6 +83,19 @@ mod tests {
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
+    }
+
+    /// Our end of a connection, and the publisher's.
+    fn sockets() -> (tokio::net::TcpStream, std::net::TcpStream) {
+        let (ours, peer) = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| {
+                let peer = std::net::TcpStream::connect(listener.local_addr()?)?;
+                Ok((listener.accept()?.0, peer))
+            })
+            .expect("sockets");
+        ours.set_nonblocking(true).expect("a socket");
+        let ours = tokio::net::TcpStream::from_std(ours).expect("a socket");
+        (ours, peer)
     }
 
     #[test]
@@ -95,14 +117,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_bunch_is_told_of_and_less_is_not() {
-        let (ours, peer) = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| {
-                let peer = std::net::TcpStream::connect(listener.local_addr()?)?;
-                Ok((listener.accept()?.0, peer))
-            })
-            .expect("sockets");
-        ours.set_nonblocking(true).expect("a socket");
-        let ours = tokio::net::TcpStream::from_std(ours).expect("a socket");
+        let (ours, peer) = sockets();
         let mut pace = Pace::new(Duration::ZERO, 0);
         assert!(pace.look_in(SETTLING, false, &ours).is_some());
         (&peer).write_all(&[0; 1000]).expect("sent");
@@ -110,5 +125,19 @@ mod tests {
         assert!(told.is_err(), "1000 bytes are no bunch");
         (&peer).write_all(&[0; LOOK_BYTES as usize]).expect("sent");
         ours.readable().await.expect("a bunch");
+    }
+
+    #[tokio::test]
+    async fn a_publisher_that_has_ended_is_heard_again() {
+        let (ours, peer) = sockets();
+        let mut pace = Pace::new(Duration::ZERO, 0);
+        assert!(pace.look_in(SETTLING, false, &ours).is_some());
+        pace.end(&ours);
+        // Its next request is a few hundred bytes.
+        (&peer).write_all(&[0; 300]).expect("sent");
+        tokio::time::timeout(Duration::from_secs(10), ours.readable())
+            .await
+            .expect("told")
+            .expect("a socket");
     }
 }

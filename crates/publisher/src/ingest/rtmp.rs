@@ -351,8 +351,10 @@ impl Connection {
         if let Some(why) = why {
             publishing.publication.session.cancel(why);
         }
-        let running = Arc::clone(&publishing.publication.running);
-        drop(publishing);
+        let Publishing { publication, pace, .. } = publishing;
+        pace.end(&self.stream);
+        let running = Arc::clone(&publication.running);
+        drop(publication);
         tokio::spawn(Arc::clone(&self.service).reap(running));
     }
 }
