@@ -19,14 +19,52 @@ mod location {
     pub(super) const PAIRS: u16 = 0x0400 | 0x0200 | 0x0040 | 0x0020 | 0x0010 | 0x0004;
 }
 
+/// Locations that `chan_loc` names, by its bits from the lowest up (table F.6.1).
+const CHAN_LOC: [u16; 9] = [0x0400, 0x0200, 0x0100, 0x0080, 0x0040, 0x0020, 0x0010, 0x0008, 0x0002];
+
 /// What does not change from frame to frame.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     enhanced: bool,
     sample_rate: u32,
     channels: u32,
     samples: u32,
+    bit_rate_code: u8,
+    program: Program,
+    data_rate_kbps: u16,
 }
+
+/// A program as the boxes `dac3` and `dec3` of ISO files describe it: an independent substream with those that
+/// depend on it (TS 102 366 F.4 and F.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Program {
+    /// Sample rate code; 3 is one of the reduced rates of E-AC-3.
+    pub fscod: u8,
+    /// Bitstream identification.
+    pub bsid: u8,
+    /// Bitstream mode, the kind of service. For E-AC-3 it is always 0, a main service: there it lies deep in the frame.
+    pub bsmod: u8,
+    /// Audio coding mode: the channels but for low frequency effects.
+    pub acmod: u8,
+    /// Whether there is a channel of low frequency effects.
+    pub lfeon: bool,
+    /// Dependent substreams.
+    pub num_dep_sub: u8,
+    /// The channels that those bring, by the bits of table F.6.1.
+    pub chan_loc: u16,
+}
+
+/// The data rate does not count: it is that of one access unit, and frames may differ in size.
+impl PartialEq for Config {
+    fn eq(&self, other: &Self) -> bool {
+        let facts = |config: &Self| {
+            (config.enhanced, config.sample_rate, config.channels, config.samples, config.bit_rate_code)
+        };
+        facts(self) == facts(other) && self.program == other.program
+    }
+}
+
+impl Eq for Config {}
 
 impl Config {
     /// From an access unit: one syncframe of AC-3, or the syncframes of E-AC-3 that belong together. Of several
@@ -39,6 +77,8 @@ impl Config {
         }
         let mut locations = first.locations;
         let mut samples = first.samples;
+        let mut program = first.program;
+        let mut bytes = first.len.unwrap_or_default();
         let mut rest = data;
         // Only E-AC-3 frames have a length here, for an access unit of AC-3 is a single one.
         let mut len = first.len;
@@ -48,12 +88,25 @@ impl Config {
                 Role::Program(0) => samples += frame.samples,
                 Role::Program(_) => break,
                 // It replaces or adds channels of the program before it.
-                Role::Extension => locations |= frame.locations,
+                Role::Extension => {
+                    locations |= frame.locations;
+                    program.add(&frame, samples > first.samples);
+                }
             }
+            bytes += frame.len.unwrap_or_default();
             (rest, len) = (next, frame.len);
         }
         let channels = locations.count_ones() + (locations & location::PAIRS).count_ones();
-        Ok(Self { enhanced: first.len.is_some(), sample_rate: first.sample_rate, channels, samples })
+        let rate = bytes as u64 * 8 * u64::from(first.sample_rate) / u64::from(samples) / 1000;
+        Ok(Self {
+            enhanced: first.len.is_some(),
+            sample_rate: first.sample_rate,
+            channels,
+            samples,
+            bit_rate_code: first.bit_rate_code,
+            program,
+            data_rate_kbps: u16::try_from(rate).unwrap_or(u16::MAX),
+        })
     }
 
     /// Whether it is E-AC-3 (Dolby Digital Plus).
@@ -71,12 +124,47 @@ impl Config {
         if self.enhanced { "ec-3" } else { "ac-3" }.to_owned()
     }
 
+    /// The program, or the first where there are several.
+    pub fn program(&self) -> Program {
+        self.program
+    }
+
+    /// `bit_rate_code` of AC-3: the nominal rate by table F.4.1. 0 for E-AC-3, which has no such code.
+    pub fn bit_rate_code(&self) -> u8 {
+        self.bit_rate_code
+    }
+
+    /// Kilobits per second of E-AC-3, as the first access unit had them; 0 for AC-3.
+    pub fn data_rate_kbps(&self) -> u16 {
+        self.data_rate_kbps
+    }
+
     /// Rate, channels (low frequency effects among them), and samples of the access unit.
     pub fn audio(&self) -> AudioInfo {
         AudioInfo {
             sample_rate: self.sample_rate,
             channels: self.channels,
             samples_per_frame: Some(self.samples),
+        }
+    }
+}
+
+impl Program {
+    /// Without dependent substreams. The fields have at most 5 bits in the frame.
+    fn new(fscod: u32, bsid: u32, bsmod: u8, acmod: u32, lfeon: bool) -> Self {
+        let (fscod, bsid, acmod) = (fscod as u8, bsid as u8, acmod as u8);
+        Self { fscod, bsid, bsmod, acmod, lfeon, num_dep_sub: 0, chan_loc: 0 }
+    }
+
+    /// Takes a dependent substream in. One that is `repeated` in later blocks of the access unit was counted.
+    fn add(&mut self, extension: &Syncframe, repeated: bool) {
+        if !repeated {
+            self.num_dep_sub = (self.num_dep_sub + 1).min(0x0f);
+        }
+        for (bit, location) in CHAN_LOC.into_iter().enumerate() {
+            if extension.locations & location != 0 {
+                self.chan_loc |= 1 << bit;
+            }
         }
     }
 }
@@ -97,6 +185,10 @@ struct Syncframe {
     samples: u32,
     /// In bytes, for E-AC-3.
     len: Option<usize>,
+    /// For AC-3.
+    bit_rate_code: u8,
+    /// Without dependent substreams.
+    program: Program,
 }
 
 impl Syncframe {
@@ -123,17 +215,29 @@ impl Syncframe {
         let Some(rate) = RATES.get(fscod as usize) else {
             return Err(reader.invalid("fscod", u64::from(fscod), "0, 1 or 2"));
         };
-        reader.skip(6 + 5 + 3)?; // frmsizecod, bsid, bsmod
+        // The low bit of frmsizecod tells frames with a padding word apart.
+        let bit_rate_code = (reader.bits(6)? >> 1) as u8;
+        reader.skip(5)?; // bsid
+        let bsmod = reader.bits(3)? as u8;
         let acmod = reader.bits(3)?;
         let has_centre = acmod & 1 != 0 && acmod != 1;
         let has_surround = acmod & 4 != 0;
         for present in [has_centre, has_surround, acmod == 2] {
             reader.skip(if present { 2 } else { 0 })?;
         }
-        let locations = locations(acmod, reader.flag()?);
+        let lfeon = reader.flag()?;
+        let program = Program::new(fscod, bsid, bsmod, acmod, lfeon);
         // Streams of bsid 9 and 10 have a half and a quarter of the rate.
         let sample_rate = rate >> bsid.saturating_sub(8);
-        Ok(Self { role: Role::Program(0), sample_rate, locations, samples: 6 * BLOCK, len: None })
+        Ok(Self {
+            role: Role::Program(0),
+            sample_rate,
+            locations: locations(acmod, lfeon),
+            samples: 6 * BLOCK,
+            len: None,
+            bit_rate_code,
+            program,
+        })
     }
 
     /// `bsi` of E-AC-3 to `chanmap`.
@@ -141,22 +245,23 @@ impl Syncframe {
         let kind = reader.bits(2)?;
         let substream = reader.bits(3)?;
         let len = (reader.bits(11)? as usize + 1) * 2;
-        let fscod = reader.bits(2)? as usize;
+        let fscod = reader.bits(2)?;
         let second = reader.bits(2)?;
-        let (sample_rate, blocks) = match (RATES.get(fscod), RATES.get(second as usize)) {
+        let (sample_rate, blocks) = match (RATES.get(fscod as usize), RATES.get(second as usize)) {
             (Some(&rate), _) => (rate, [1, 2, 3, 6][second as usize]),
             (None, Some(&rate)) => (rate / 2, 6),
             (None, None) => return Err(reader.invalid("fscod2", u64::from(second), "0, 1 or 2")),
         };
         let acmod = reader.bits(3)?;
-        let mut locations = locations(acmod, reader.flag()?);
+        let lfeon = reader.flag()?;
+        let mut locations = locations(acmod, lfeon);
+        let bsid = reader.bits(5)?;
         let role = match kind {
             0 | 2 => Role::Program(substream),
             1 => Role::Extension,
             _ => return Err(reader.invalid("strmtyp", u64::from(kind), "0, 1 or 2")),
         };
         if matches!(role, Role::Extension) {
-            reader.skip(5)?; // bsid
             for _ in 0..if acmod == 0 { 2 } else { 1 } {
                 reader.skip(5)?; // dialnorm
                 if reader.flag()? {
@@ -167,7 +272,9 @@ impl Syncframe {
                 locations = reader.bits(16)? as u16;
             }
         }
-        Ok(Self { role, sample_rate, locations, samples: blocks * BLOCK, len: Some(len) })
+        let program = Program::new(fscod, bsid, 0, acmod, lfeon);
+        let samples = blocks * BLOCK;
+        Ok(Self { role, sample_rate, locations, samples, len: Some(len), bit_rate_code: 0, program })
     }
 }
 
@@ -246,7 +353,36 @@ mod tests {
         let bits = u32::from(chanmap) << 4 | 1 << 20;
         let [_, a, b, c] = bits.to_be_bytes();
         let extension = enhanced(1, 0, 3, 6, 0, [0, a, b, c]);
-        assert_eq!(audio(&[&main[..], &extension].concat()), (48_000, 8, 1536));
+        let unit = [&main[..], &extension].concat();
+        assert_eq!(audio(&unit), (48_000, 8, 1536));
+        let config = Config::decode(&unit).unwrap();
+        // Of the three, only Lrs/Rrs is not among the channels of the independent substream.
+        assert_eq!((config.program().num_dep_sub, config.program().chan_loc), (1, 0b10));
+        assert_eq!(config.data_rate_kbps(), 8);
+    }
+
+    #[test]
+    fn programs_are_described() {
+        let basic = Config::decode(AC3_51).unwrap();
+        let program =
+            Program { fscod: 0, bsid: 8, bsmod: 0, acmod: 7, lfeon: true, num_dep_sub: 0, chan_loc: 0 };
+        assert_eq!((basic.program(), basic.bit_rate_code(), basic.data_rate_kbps()), (program, 15, 0)); // 448 kbit/s
+        let enhanced = Config::decode(EAC3_51).unwrap();
+        assert_eq!((enhanced.program(), enhanced.bit_rate_code()), (Program { bsid: 16, ..program }, 0));
+        // A dependent substream that comes with each of two groups of blocks is one.
+        let (main, more) = (self::enhanced(0, 0, 1, 7, 1, [0; 4]), self::enhanced(1, 0, 1, 2, 0, [0; 4]));
+        let unit = [&main[..], &more, &main, &more].concat();
+        assert_eq!(Config::decode(&unit).unwrap().program().num_dep_sub, 1);
+    }
+
+    #[test]
+    fn frames_of_another_size_are_no_other_configuration() {
+        let short = enhanced(0, 0, 3, 2, 0, [0; 4]);
+        let mut long = [&short[..], &[0; 16]].concat();
+        long[3] = 15;
+        let (short, long) = (Config::decode(&short).unwrap(), Config::decode(&long).unwrap());
+        assert_ne!(short.data_rate_kbps(), long.data_rate_kbps());
+        assert_eq!(short, long);
     }
 
     #[test]
