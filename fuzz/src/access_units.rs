@@ -26,7 +26,7 @@ fn start(choice: u8) -> Result<Codec, Error> {
 /// The first byte chooses a codec; then come access units, each behind a length of 16 bits.
 ///
 /// - An update is made once, gives a sound configuration, and holds no more parameter sets than a record can.
-/// - Units, escapes and lengths are what they are said to be, whichever way they are read.
+/// - Units, escapes, lengths and samples of fMP4 are what they are said to be, whichever way they are read.
 pub fn access_units(data: &[u8]) {
     let mut input = Input::new(data);
     let choice = input.byte();
@@ -45,6 +45,20 @@ pub fn access_units(data: &[u8]) {
         let key = codec.is_random_access(unit);
         details(&codec, unit, key);
         nal_units(unit, choice);
+        sample(&codec, unit);
+    }
+}
+
+/// The payload in fMP4 shares the bytes; of NAL units it is whole ones.
+fn sample(codec: &Codec, unit: &[u8]) {
+    let (unit, mut parts) = (Bytes::copy_from_slice(unit), Vec::new());
+    let len = fmp4::payload(codec, &unit, &mut parts);
+    let all = Bytes::from(parts.concat());
+    assert_eq!(all.len(), len);
+    if matches!(codec, Codec::H264(_) | Codec::H265(_)) {
+        assert_eq!(nal::relength(all.clone(), 4), Ok(all));
+    } else {
+        assert_eq!(all, unit);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::input::Input;
 ///
 /// - What comes out makes sense: sizes, rates, channels, a codec string that can be put into a playlist.
 /// - A configuration's record gives the same configuration again, and so do its parameter sets.
+/// - It has an initialization segment where fMP4 can carry it.
 pub fn codec_configs(data: &[u8]) {
     let mut input = Input::new(data);
     let choice = input.byte();
@@ -69,6 +70,19 @@ pub(crate) fn check(codec: &Codec) {
         (pictures, !pictures)
     });
     again(codec);
+    initialization(codec);
+}
+
+/// What fMP4 can carry has an initialization segment, and nothing else has.
+fn initialization(codec: &Codec) {
+    let supported = fmp4::supports(codec);
+    let segment = fmp4::init_segment(codec, fmp4::timescale(codec), "und");
+    assert_eq!(segment.as_ref().err(), supported.as_ref().err());
+    if let Ok(segment) = segment {
+        let (ftyp, moov) = segment.split_at(usize::from(segment[3]));
+        assert!(ftyp[4..].starts_with(b"ftyp") && moov[4..].starts_with(b"moov"));
+        assert_eq!(moov[..4], (moov.len() as u32).to_be_bytes());
+    }
 }
 
 /// A record is read as what it was made of.
