@@ -3,7 +3,6 @@
 //! [`Output`] follows a carrier's chunks and keeps both playlists as text, made once per change, so that every
 //! viewer gets the same bytes. [`render_media`] and [`render_multivariant`] turn plain snapshots into text.
 
-mod date;
 mod media_playlist;
 mod multivariant;
 

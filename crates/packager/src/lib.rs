@@ -9,6 +9,7 @@
 //! other. Nothing here reads a clock, opens a file or names a runtime; what changes comes back as a value.
 
 pub mod cut;
+mod date;
 pub mod hls;
 mod measure;
 pub mod segment;

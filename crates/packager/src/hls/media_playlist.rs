@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use media::TimeDelta;
 
-use super::date;
+use crate::date;
 use crate::segment::Segment;
 
 /// What a live media playlist says.
