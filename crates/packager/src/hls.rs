@@ -17,7 +17,7 @@ use crate::window::{Moved, Window};
 pub use crate::window::Added;
 
 pub use media_playlist::{MediaPlaylist, render_media};
-pub use multivariant::{Multivariant, Variant, render_multivariant};
+pub use multivariant::{Multivariant, SoundGroup, Variant, render_multivariant};
 
 pub use crate::settings::Settings;
 
@@ -68,7 +68,11 @@ impl Output {
             return Changes::default();
         }
         let variants = self.rendition.variant().into_iter().collect();
-        let text = render_multivariant(&Multivariant { independent: self.rendition.independent, variants });
+        let text = render_multivariant(&Multivariant {
+            independent: self.rendition.independent,
+            sounds: Vec::new(),
+            variants,
+        });
         let multivariant = self.multivariant.as_deref() != Some(text.as_bytes());
         if multivariant {
             self.multivariant = Some(text.into());
@@ -151,6 +155,7 @@ impl Rendition {
                 .map(|video| (video.width, video.height))
                 .filter(|&(width, height)| width > 0 && height > 0),
             frame_rate: stated.or_else(|| measure::frame_rate(self.window.listed())),
+            audio: None,
         })
     }
 }

@@ -75,6 +75,8 @@ mod tests {
             sequence: 0,
             name: String::new(),
             program_date_time: Timestamp::ZERO,
+            gap: false,
+            init: None,
             body: body(ms, bytes, pictures),
         };
         bodies.iter().map(segment).map(Arc::new).collect()

@@ -81,6 +81,10 @@ pub struct Segment {
     pub name: String,
     /// Unix time of its first picture or sound.
     pub program_date_time: Timestamp,
+    /// There are no bytes of it: the rendition was silent where others went on.
+    pub gap: bool,
+    /// URI of the initialization segment that it needs, relative to the playlist; none where it needs none.
+    pub init: Option<Arc<str>>,
     /// What is in it.
     pub body: Body,
 }

@@ -119,7 +119,8 @@ impl Window {
         // Numbers go on across a restart, but nothing else does.
         body.discontinuity |= self.next == self.settings.first_sequence;
         let name = self.name(self.next);
-        let segment = Arc::new(Segment { sequence: self.next, name, program_date_time, body });
+        let (gap, init) = (false, None);
+        let segment = Arc::new(Segment { sequence: self.next, name, program_date_time, gap, init, body });
         self.next += 1;
         self.told += segment.body.duration;
         self.listed.push_back(Arc::clone(&segment));
