@@ -48,6 +48,9 @@ use crate::{Frame, TimeDelta, TrackId};
 
 /// No more than two jumps open an epoch within this time; frames in between are dropped.
 const BREAK_PAUSE: Duration = Duration::from_secs(1);
+/// When no connection of a source has brought a frame for this long, one whose clock is not the source's begins a new
+/// source, and when the leader alone has not, another one leads.
+const SILENT: Duration = Duration::from_secs(1);
 /// Presentation later than decoding by more than this is no reordering but a broken stamp.
 const LONGEST_DELAY: TimeDelta = TimeDelta::from_secs(10);
 
@@ -98,15 +101,37 @@ impl Timeline {
             return;
         };
         source.leader = None;
-        let heirs = self.feeds.iter_mut().filter(|(_, heir)| heir.generation == source.generation);
-        for (id, heir) in heirs {
-            if let Some(mapping) = heir.lead() {
-                source.leader = Some(*id);
-                source.clock = heir.clock;
-                source.mapping = mapping;
-                return;
-            }
+        let placed = |heir: &&FeedId| {
+            let heir = &self.feeds[heir];
+            heir.generation == source.generation && heir.mapping().is_some()
+        };
+        // One that brings frames, rather than one that is only open still.
+        let heir = self.feeds.keys().filter(placed).max_by_key(|heir| self.feeds[heir].heard).copied();
+        if let Some(heir) = heir {
+            self.lead(heir);
         }
+    }
+
+    /// Makes a connection the one whose jumps open epochs and whose offset is that of the source.
+    fn lead(&mut self, heir: FeedId) {
+        let (Some(source), Some(feed)) = (&mut self.source, self.feeds.get(&heir)) else { return };
+        let Some(mapping) = feed.mapping() else { return };
+        source.leader = Some(heir);
+        source.clock = feed.clock;
+        source.mapping = mapping;
+        let generation = source.generation;
+        self.feeds
+            .values_mut()
+            .filter(|feed| feed.generation == generation)
+            .for_each(|feed| feed.follow(mapping));
+    }
+
+    /// Whether the leader has not brought a frame for long, though it is connected.
+    fn lacks_leader(&self, now: Duration) -> bool {
+        let leader = self.source.as_ref().and_then(|source| source.leader);
+        leader
+            .and_then(|leader| self.feeds.get(&leader))
+            .is_some_and(|leader| now.saturating_sub(leader.heard) >= SILENT)
     }
 
     /// How the frames of a track on a connection follow each other; to be told before its first frame, and again
@@ -164,6 +189,9 @@ impl Timeline {
                 let time = mapping.hub(raw);
                 let too_late = source.floor.is_some_and(|floor| time < floor)
                     || self.output.behind(sample.track, time) > track::BACKWARD;
+                if !too_late && !leads && self.lacks_leader(now.mono) {
+                    self.lead(sample.feed);
+                }
                 (!too_late).then_some(Place { raw, mapping, gap, epoch: None })
             }
             Verdict::Open { jump } => {
@@ -193,8 +221,15 @@ impl Timeline {
         self.stats.epochs += 1;
         let source = Source::begin(epoch, opening, self.output.end(), self.source.as_ref());
         let mapping = source.mapping;
+        // A leader that jumps takes along those that run on its clock. One that had no place yet has another clock.
+        let joined = feed.mapping().is_none();
         for (id, feed) in &mut self.feeds {
-            if feed.generation == source.generation {
+            if feed.generation != source.generation {
+                continue;
+            }
+            if joined && *id != leader {
+                feed.rejoin();
+            } else {
                 feed.begin(mapping, source.clock, *id == leader);
             }
         }
@@ -233,7 +268,7 @@ impl Timeline {
         let dts = slot.dts.max(least).max(source.floor.unwrap_or(least));
         let pts = track.presentation(&slot, time, delay).max(dts);
         self.stats.repaired += u64::from(!sane || dts != slot.dts);
-        if sample.key && source.leader == Some(sample.feed) && matches!(track.pace(), Pace::Video { .. }) {
+        if sample.key && matches!(track.pace(), Pace::Video { .. }) {
             source.keys.push(pts);
         }
         self.output.push(sample.track, dts, slot.duration, now.mono);

@@ -7,7 +7,7 @@ use super::mapping::{Head, Mapping};
 use super::source::Source;
 use super::standstill::Standstill;
 use super::track::{FORWARD, Relation, Track};
-use super::{Pace, Sample, SourceClock};
+use super::{Pace, SILENT, Sample, SourceClock};
 use crate::{TimeDelta, Timestamp, TrackId};
 
 /// Tracks that one connection may have; frames of others are dropped.
@@ -64,7 +64,7 @@ pub(super) struct Feed {
     standstill: Standstill,
     head: Option<Head>,
     /// When its last frame was taken.
-    heard: Duration,
+    pub(super) heard: Duration,
     tracks: BTreeMap<TrackId, Track>,
 }
 
@@ -108,11 +108,26 @@ impl Feed {
         }
     }
 
-    /// Makes this connection's offset that of the source, whose leader it becomes.
-    pub(super) fn lead(&mut self) -> Option<Mapping> {
-        let (Placing::Common(mapping) | Placing::Own(mapping)) = self.placing else { return None };
-        self.placing = Placing::Common(mapping);
-        Some(mapping)
+    /// An epoch began whose clock this connection does not share: it is put in its place anew.
+    pub(super) fn rejoin(&mut self) {
+        self.placing = Placing::Joining { since: None, jumped: false };
+    }
+
+    /// Its offset; none while it has no place.
+    pub(super) fn mapping(&self) -> Option<Mapping> {
+        match self.placing {
+            Placing::Common(mapping) | Placing::Own(mapping) => Some(mapping),
+            Placing::Joining { .. } => None,
+        }
+    }
+
+    /// The source's offset is `common` from now on; this connection keeps the one that it has.
+    pub(super) fn follow(&mut self, common: Mapping) {
+        self.placing = match self.mapping() {
+            Some(mapping) if mapping == common => Placing::Common(mapping),
+            Some(mapping) => Placing::Own(mapping),
+            None => self.placing,
+        };
     }
 
     /// What is to be done with a frame whose stamp unrolls to `raw`.
@@ -124,7 +139,10 @@ impl Feed {
         raw: i64,
         sample: &Sample,
     ) -> Verdict {
-        let Some(mapping) = self.placed(source, now, raw, sample) else { return Verdict::Drop };
+        let Some(mapping) = self.placed(source, now, raw, sample) else {
+            let alone = now.saturating_sub(source.heard) >= SILENT;
+            return if alone { Verdict::Open { jump: false } } else { Verdict::Drop };
+        };
         let head = self.head.unwrap_or(source.head);
         let heard = self.heard;
         let Some(track) = self.track(sample.track) else { return Verdict::Drop };
@@ -165,14 +183,12 @@ impl Feed {
             let waiting = Placing::Joining { since: Some(since), jumped };
             self.placing = self.join(source, now, waited, jumped, raw, sample).unwrap_or(waiting);
         }
-        match self.placing {
-            Placing::Common(mapping) | Placing::Own(mapping) => Some(mapping),
-            Placing::Joining { .. } => None,
-        }
+        self.mapping()
     }
 
     /// The offset of a rung that comes to a running source: the common one where it has the same clock, else by
-    /// arrival, with its first key frame on the nearest of the others.
+    /// arrival, with its first key frame on the nearest of the others. None: not yet, or not while nothing comes from
+    /// the others.
     fn join(
         &self,
         source: &Source,
@@ -185,7 +201,8 @@ impl Feed {
         if self.clock == source.clock && source.agrees(now, source.mapping.hub(raw)) {
             return Some(Placing::Common(source.mapping));
         }
-        if jumped && waited < LATE {
+        let alone = now.saturating_sub(source.heard) >= SILENT;
+        if alone || (jumped && waited < LATE) {
             return None;
         }
         let is_video = |track: &Track| matches!(track.pace(), Pace::Video { .. });
@@ -196,6 +213,10 @@ impl Feed {
         let by_arrival = source.by_arrival(now);
         let delay = TimeDelta::from_scale(sample.cts, self.clock.scale);
         let snapped = source.keys.nearest(by_arrival + delay).filter(|_| key).map(|pts| pts - delay);
+        // By arrival alone it would be off by the difference of both delays, for good.
+        if key && snapped.is_none() && source.keys.are_few() && waited < KEY_WAIT {
+            return None;
+        }
         let at = snapped.unwrap_or(by_arrival);
         Some(Placing::Own(Mapping { scale: self.clock.scale, origin: raw, at }))
     }

@@ -29,9 +29,11 @@ pub(super) struct Source {
     pub(super) floor: Option<Timestamp>,
     /// How far the source has come.
     pub(super) head: Head,
+    /// When a frame of any of its connections was taken last.
+    pub(super) heard: Duration,
     /// The last unrolled stamp of its clock.
     pub(super) reference: i64,
-    /// Where the leader's key frames were.
+    /// Where key frames were.
     pub(super) keys: Keys,
     lags: Lags,
     wall: Wall,
@@ -64,6 +66,7 @@ impl Source {
             mapping: Mapping { scale: clock.scale, origin: raw, at: epoch.start },
             floor,
             head: Head { time: epoch.start, at: now },
+            heard: now,
             reference: raw,
             keys: Keys::default(),
             lags: Lags::default(),
@@ -101,6 +104,7 @@ impl Source {
         if time >= self.head.time {
             self.head = Head { time, at: now.mono };
         }
+        self.heard = now.mono;
         self.lags.observe(now.mono, lag(now.mono, time));
         self.wall.observe(now, time, self.epoch.start)
     }

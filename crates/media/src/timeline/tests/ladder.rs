@@ -171,3 +171,90 @@ fn a_rung_of_another_protocol_is_placed_by_arrival_and_key_frames() {
     assert_eq!((rig.epochs.len(), rig.line.stats().dropped), (1, 0));
     rig.assert_in_sync(0);
 }
+
+/// The presentation times of a rung's key frames in an epoch, by the encoder's time that they show.
+fn keys(rig: &Rig, track: TrackId, epoch: u64) -> BTreeMap<TimeDelta, Timestamp> {
+    let keys = rig.of(track).filter(|out| out.frame.key && out.epoch == epoch);
+    keys.map(|out| (out.unit.truth, out.frame.pts)).collect()
+}
+
+/// Checks that key frames of one time are at one time on both rungs, and that there are some.
+fn assert_aligned(rig: &Rig, a: TrackId, b: TrackId, epoch: u64) {
+    let (a, b) = (keys(rig, a, epoch), keys(rig, b, epoch));
+    let both: Vec<_> = a.iter().filter_map(|(truth, pts)| Some((*pts, *b.get(truth)?))).collect();
+    assert!(both.len() >= 2, "{a:?} {b:?}");
+    both.iter().for_each(|(a, b)| assert_eq!(a, b));
+}
+
+#[test]
+fn an_encoder_that_comes_back_while_its_dead_connections_hang_opens_one_epoch() {
+    let rungs = [rung(0, 500_000), rung(1, 500_000), rung(2, 500_000)];
+    for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+        let mut rig = Rig { future: None, ..Rig::source(&rungs[0]) };
+        rungs[1..].iter().for_each(|encoder| rig.open(encoder, Role::Rung));
+        rig.run(merged(rungs.iter().map(|encoder| encoder.units(0.0, 6.0, secs(0.0)))));
+        // No connection was closed; each is taken over by its successor, 100 ms after the one before.
+        let mut events = Vec::new();
+        for (nth, rung) in order.into_iter().enumerate() {
+            let again = Encoder { feed: FeedId(20 + rung), base: 0, ..rungs[rung as usize] };
+            let comes = secs(9.0) + Duration::from_millis(100) * nth as u32;
+            let units = again.units(0.0, 6.0, secs(9.0)).into_iter();
+            events.extend(units.map(|unit| Unit { at: unit.at.max(comes), ..unit }));
+            // What has come by then is read before the next one connects.
+            events.sort_by_key(|unit| unit.at);
+            let before = events.iter().position(|unit| unit.at >= comes).unwrap_or(events.len());
+            rig.run(events.drain(..before));
+            rig.line.close(rungs[rung as usize].feed);
+            rig.open(&again, Role::Rung);
+        }
+        rig.run(events);
+        assert_eq!((rig.epochs.len(), rig.line.stats().dropped), (2, 0));
+        rig.assert_in_sync(1);
+    }
+}
+
+#[test]
+fn what_hung_and_comes_back_after_another_rung_began_anew_is_put_on_its_key_frames() {
+    let (best, other) = (rung(0, 500_000), rung(1, 500_000));
+    let mut rig = Rig { future: None, ..Rig::source(&best) };
+    rig.open(&other, Role::Rung);
+    rig.run(merged([best.units(0.0, 6.0, secs(0.0)), other.units(0.0, 6.0, secs(0.0))]));
+    rig.line.close(best.feed);
+    let again = Encoder { feed: FeedId(9), base: -8000, ..best };
+    rig.open(&again, Role::Rung);
+    rig.run(merged([again.units(8.0, 20.0, secs(0.0)), other.units(8.5, 20.0, secs(0.0))]));
+    assert_eq!(rig.epochs.len(), 2);
+    assert_aligned(&rig, best.tracks[0], other.tracks[0], 1);
+    let back = rig.of(other.tracks[0]).find(|out| out.epoch == 1).unwrap();
+    assert_eq!(back.unit.at, secs(10.0), "at its next key frame");
+}
+
+#[test]
+fn when_the_leader_stalls_another_connection_leads() {
+    let rungs = [rung(0, 500_000), rung(1, 500_000), rung(2, 500_000)];
+    let mut rig = Rig { future: None, ..Rig::source(&rungs[0]) };
+    rungs[1..].iter().for_each(|encoder| rig.open(encoder, Role::Rung));
+    rig.run(merged(rungs.iter().map(|encoder| encoder.units(0.0, 5.0, secs(0.0)))));
+    rig.run(merged(rungs[1..].iter().map(|encoder| encoder.units(5.0, 20.0, secs(0.0)))));
+    // One of them comes back with a clock of its own, late: the others' key frames tell where it belongs.
+    rig.line.close(rungs[2].feed);
+    let again = Encoder { feed: FeedId(9), base: -22_000, ..rungs[2] };
+    rig.open(&again, Role::Rung);
+    let late = |unit: Unit| Unit { at: unit.at + Duration::from_millis(600), ..unit };
+    let back = again.units(22.0, 30.0, secs(0.0)).into_iter().map(late).collect();
+    rig.run(merged([rungs[1].units(20.0, 30.0, secs(0.0)), back]));
+    assert_eq!(rig.epochs.len(), 1);
+    assert_aligned(&rig, rungs[1].tracks[0], rungs[2].tracks[0], 0);
+    // The stalled one goes on as if nothing had been.
+    rig.run(merged([rungs[0].units(30.0, 36.0, secs(0.0)), rungs[1].units(30.0, 36.0, secs(0.0))]));
+    rig.assert_in_sync(0);
+    // And when the encoder restarts there is an epoch, though the first leader is silent again.
+    let restarted = |encoder: &Encoder| Encoder { base: 0, ..*encoder };
+    rig.run(rungs[1].units(36.0, 38.0, secs(0.0)));
+    rig.run(merged([
+        restarted(&rungs[1]).units(0.0, 6.0, secs(38.0)),
+        restarted(&again).units(0.0, 6.0, secs(38.0)),
+    ]));
+    assert_eq!(rig.epochs.len(), 2);
+    assert_aligned(&rig, rungs[1].tracks[0], rungs[2].tracks[0], 1);
+}
