@@ -109,6 +109,15 @@ pub struct Address {
     pub rendition: Option<String>,
 }
 
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.rendition {
+            None => write!(f, "{}", self.code),
+            Some(rendition) => write!(f, "{}@{rendition}", self.code),
+        }
+    }
+}
+
 impl FromStr for Address {
     type Err = CodeError;
 
@@ -180,6 +189,7 @@ mod tests {
         }
         let rung = Address::from_app_path("region/north/news@720p").expect("a rung");
         assert_eq!((rung.code.as_str(), rung.rendition.as_deref()), ("region/north/news", Some("720p")));
+        assert_eq!(rung.to_string(), "region/north/news@720p");
         assert_eq!(
             Address::from_app_path("live/region/news"),
             Address::from_app_path("region/news"),

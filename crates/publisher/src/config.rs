@@ -7,7 +7,12 @@ use std::time::Duration;
 
 use crate::code::Code;
 
+mod directories;
+mod ladder;
+
 pub use crate::limits::Limits;
+pub use directories::overlap;
+pub use ladder::{AbrRepMeta, DEFAULT_RENDITION, Rendition};
 
 /// A text that must not be shown: stream keys and passphrases. `Debug` and `Display` print stars.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,6 +83,18 @@ pub struct Segmented {
     pub ephemeral: bool,
 }
 
+/// What HLS segments are.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum SegmentType {
+    /// MPEG-TS, which every player takes for H.264 and AAC.
+    Ts,
+    /// Fragmented MP4.
+    Fmp4,
+    /// MPEG-TS, but fragmented MP4 where a track has a codec that players do not take from MPEG-TS.
+    #[default]
+    Auto,
+}
+
 /// Everything the service needs besides its streams.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
@@ -85,7 +102,9 @@ pub struct Settings {
     pub listeners: Listeners,
     /// HLS output.
     pub hls: Segmented,
-    /// DASH output.
+    /// What HLS segments are.
+    pub hls_segment_type: SegmentType,
+    /// DASH output. Its directory is apart from that of HLS.
     pub dash: Segmented,
     /// Accept a publisher for any code that no stream is configured for, from loopback only.
     pub open_publish: bool,
@@ -162,9 +181,9 @@ pub struct Protocols {
 }
 
 impl Protocols {
-    /// What this version can deliver: HLS and HTTP MPEG-TS.
+    /// What this version can deliver: HLS, DASH and HTTP MPEG-TS.
     pub const BUILT: Self =
-        Self { hls: true, dash: false, rtsp: false, rtmp: false, srt: false, mpegts: true };
+        Self { hls: true, dash: true, rtsp: false, rtmp: false, srt: false, mpegts: true };
 }
 
 /// One stream as configured.
@@ -174,6 +193,9 @@ pub struct Stream {
     pub code: Code,
     /// Sources, at least one.
     pub inputs: Vec<Input>,
+    /// The rungs of its ladder, at most [`Rendition::MAX`] with different names; none is one rung, named
+    /// [`DEFAULT_RENDITION`]. Several are fed by publishers only. See [`Stream::check_ladder`].
+    pub renditions: Vec<Rendition>,
     /// Outputs.
     pub protocols: Protocols,
     /// What a publisher must give as `?key=`; none admits every publisher.
@@ -213,6 +235,7 @@ impl Default for Settings {
         Self {
             listeners: Listeners::default(),
             hls: Segmented::default(),
+            hls_segment_type: SegmentType::default(),
             dash: Segmented::default(),
             open_publish: false,
             join_timeout: Duration::from_secs(5),
@@ -230,6 +253,7 @@ impl Stream {
         Self {
             code,
             inputs: vec![Input { source: Source::Publish, priority: 0 }],
+            renditions: Vec::new(),
             protocols: Protocols::BUILT,
             stream_key: None,
             takeover: true,

@@ -18,6 +18,9 @@ pub enum Error {
     /// A call for a stream that does not run.
     #[error("stream {0} is not running")]
     NotRunning(Code),
+    /// `start` of a stream whose ladder cannot be run, see [`Stream::check_ladder`](crate::config::Stream::check_ladder).
+    #[error("stream {0}: {1}")]
+    Ladder(Code, String),
     /// A listener could not be opened.
     #[error("cannot listen on {address} ({setting}): {source}")]
     Listen {

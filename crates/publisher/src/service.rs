@@ -12,20 +12,19 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::code::{Address, Code};
-use crate::config::{Listeners, Settings, Source, Stream};
+use crate::config::{self, DEFAULT_RENDITION, Listeners, Settings, Source, Stream};
 use crate::error::Error;
 use crate::ingest::file;
 use crate::limits::{Admission, Gate, Gates, LimitStatus, Refusal};
 use crate::output::{disk, hls, ts};
 use crate::refusals::Refusals;
+use crate::rung::{Refused, Rung};
 use crate::session::{Ended, Open, Opening, Role, Sessions};
 use crate::status::StreamStatus;
-use crate::stream::{Refused, Running};
+use crate::stream::Running;
 
 /// A stream that a publisher made by coming is stopped this long after its last media.
 const UNUSED: Duration = Duration::from_secs(60);
-/// The name of the only rendition of a stream without a ladder.
-pub(crate) const ONLY_RENDITION: &str = "track_1";
 
 /// Delivers streams to all their outputs.
 ///
@@ -94,16 +93,24 @@ impl Drop for Vacating<'_> {
     }
 }
 
-/// A publisher that was let in: the right to feed a stream, and its session.
+/// A publisher that was let in: the right to feed a rung, and its session.
 pub(crate) struct Publication {
     pub(crate) running: Arc<Running>,
+    rung: usize,
     pub(crate) feed: Arc<hub::Feed>,
     pub(crate) session: Open,
 }
 
+impl Publication {
+    /// The rung that it feeds.
+    pub(crate) fn rung(&self) -> &Rung {
+        &self.running.rungs[self.rung]
+    }
+}
+
 impl Drop for Publication {
     fn drop(&mut self) {
-        self.running.clear_source(self.session.session());
+        self.rung().clear_source(self.session.session());
     }
 }
 
@@ -114,10 +121,12 @@ pub(crate) enum Denied {
     Unknown(Code),
     #[error("stream {0} takes no publisher: its input is a file")]
     NotPublished(Code),
-    #[error("stream {0} has no rendition {1:?}")]
-    Rendition(Code, String),
+    #[error("stream {0} has no rendition {1:?}; it has {2}")]
+    Rendition(Code, String, String),
+    #[error("stream {0} has several renditions, each with an address of its own: {1}")]
+    Several(Code, String),
     #[error("{0}: {1}")]
-    Refused(Code, Refused),
+    Refused(Address, Refused),
     #[error("{0}")]
     Start(Error),
 }
@@ -136,9 +145,21 @@ impl Service {
     /// A service without streams. Nothing listens until a `bind_…` is called.
     ///
     /// # Errors
-    /// [`Error::Directory`] when a segment directory is neither empty nor ours, or cannot be used. What an
-    /// earlier run left in it is removed. [`Error::Threads`] when the system has no room for a thread.
+    /// [`Error::Directory`] when a segment directory is neither empty nor ours, or cannot be used, or when those of HLS
+    /// and DASH are not apart. What an earlier run left in it is removed. [`Error::Threads`] when the system has no room
+    /// for a thread.
     pub fn new(settings: Settings) -> Result<Arc<Self>, Error> {
+        if let (Some(hls), Some(dash)) = (&settings.hls.dir, &settings.dash.dir)
+            && config::overlap(hls, dash)
+        {
+            return Err(Error::Directory {
+                setting: "publisher.dash.dir",
+                path: dash.clone(),
+                reason: "and publisher.hls.dir are the same directory, or one is in the other; \
+                         name two that are apart"
+                    .to_owned(),
+            });
+        }
         let claim =
             settings.hls.dir.as_deref().map(|dir| disk::claim("publisher.hls.dir", dir)).transpose()?;
         Ok(Arc::new(Self::with(settings, claim)?))
@@ -177,8 +198,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Running`] when a stream with that code runs; it is left as it is. [`Error::Stopping`] when its `stop`
-    /// has not ended yet. [`Error::Directory`] when its
-    /// segments cannot be written where the settings say.
+    /// has not ended yet. [`Error::Ladder`] when its ladder cannot be run. [`Error::Directory`] when its segments cannot be
+    /// written where the settings say.
     pub async fn start(self: &Arc<Self>, stream: Stream) -> Result<(), Error> {
         let running = {
             let mut streams = self.streams();
@@ -204,16 +225,26 @@ impl Service {
     }
 
     fn build(&self, config: Stream) -> Result<Running, Error> {
-        let hub = hub::Stream::new(hub::Limits { keep_unread: true, ..hub::Limits::default() });
+        config.check_ladder().map_err(|why| Error::Ladder(config.code.clone(), why))?;
         let cancel = self.cancel.child_token();
         let hls = match config.protocols.hls {
             true => Some(hls::Output::start(&config.code, &self.settings.hls, self.settings.viewer_idle)?),
             false => None,
         };
-        let limits = viewer_limits(&self.settings);
-        let ts = ts::Output::new(Arc::clone(&hub), config.code.clone(), hls.clone(), limits, cancel.clone());
+        let renditions = config.rungs();
+        let kept = hub::Limits { keep_unread: true, ..hub::Limits::default() };
+        let hubs = hub::Stream::ladder(kept, renditions.len());
+        let rungs = hubs.into_iter().zip(renditions).enumerate().map(|(place, (hub, rendition))| {
+            let limits = viewer_limits(&self.settings);
+            // Segments are cut from the first rung.
+            let hls = hls.clone().filter(|_| place == 0);
+            let ts =
+                ts::Output::new(Arc::clone(&hub), config.code.clone(), place, hls, limits, cancel.clone());
+            Rung::new(&config, rendition, hub, ts)
+        });
+        let rungs = rungs.collect();
         let viewers = Gate::new(self.settings.limits.viewers_per_stream);
-        Ok(Running::new(config, hub, ts, hls, viewers, cancel))
+        Ok(Running::new(config, rungs, hls, viewers, cancel))
     }
 
     /// Stops a stream: ends its inputs, viewers and workers, waits for them, and removes its segments.
@@ -235,10 +266,12 @@ impl Service {
         let _vacating = Vacating { service: self, code };
         self.sessions.cancel_stream(code, why);
         running.cancel.cancel();
-        running.hub.close();
+        running.rungs.iter().for_each(|rung| rung.hub.close());
         running.tasks.close();
         running.tasks.wait().await;
-        running.ts.stopped().await;
+        for rung in &running.rungs {
+            rung.ts.stopped().await;
+        }
         if let Some(hls) = &running.hls {
             hls.stop(*why == Ended::StreamStopped).await;
         }
@@ -290,11 +323,24 @@ impl Service {
 
     /// The running stream that an address means; a rendition must exist.
     pub(crate) fn running(&self, address: &Address) -> Option<Arc<Running>> {
-        let known = address.rendition.as_deref().is_none_or(|rendition| rendition == ONLY_RENDITION);
-        if known { self.streams().get(&address.code).and_then(Slot::running).cloned() } else { None }
+        let running = self.streams().get(&address.code).and_then(Slot::running).cloned()?;
+        let known = address.rendition.as_deref().is_none_or(|name| running.find_rung(name).is_some());
+        known.then_some(running)
     }
 
-    /// Lets a publisher in, or says why not. `key` is what it gave as `?key=`.
+    /// Why there is nothing at an address, as a sentence.
+    pub(crate) fn absence(&self, address: &Address) -> String {
+        let code = Address { code: address.code.clone(), rendition: None };
+        match (self.running(&code), &address.rendition) {
+            (Some(running), Some(name)) => {
+                Denied::Rendition(code.code, name.clone(), running.rung_names("")).to_string()
+            }
+            _ => format!("stream {} is not running", address.code),
+        }
+    }
+
+    /// Lets a publisher in, or says why not. `key` is what it gave as `?key=`. On a ladder of several rungs the address
+    /// must name one.
     pub(crate) async fn publish(
         self: &Arc<Self>,
         address: &Address,
@@ -304,10 +350,8 @@ impl Service {
     ) -> Result<Publication, Denied> {
         let code = address.code.clone();
         let opening = opening(code.clone());
-        if let Some(rendition) = address.rendition.as_deref().filter(|name| *name != ONLY_RENDITION) {
-            return Err(Denied::Rendition(code, rendition.to_owned()));
-        }
-        if self.streams().get(&code).is_none() && self.may_create(opening.peer) {
+        let is_new = self.streams().get(&code).is_none() && self.may_create(opening.peer);
+        if is_new && address.rendition.as_deref().is_none_or(|name| name == DEFAULT_RENDITION) {
             match self.start(Stream::new(code.clone())).await {
                 // Somebody else was quicker: then the stream is there as well.
                 Ok(()) | Err(Error::Running(_)) => {}
@@ -319,17 +363,31 @@ impl Service {
         if !running.config.inputs.iter().any(|input| input.source == Source::Publish) {
             return Err(Denied::NotPublished(code));
         }
+        let place = match &address.rendition {
+            Some(name) => running
+                .find_rung(name)
+                .ok_or_else(|| Denied::Rendition(code.clone(), name.clone(), running.rung_names("")))?,
+            None if running.rungs.len() == 1 => 0,
+            None => {
+                let addresses = running.rung_names(&format!("{code}@"));
+                return Err(Denied::Several(code, addresses));
+            }
+        };
+        let rung = &running.rungs[place];
+        let has_ladder = !running.config.renditions.is_empty();
+        let rendition = if has_ladder { Some(rung.config.name.clone()) } else { address.rendition.clone() };
+        let opening = Opening { rendition, ..opening };
         let open = || self.sessions.open(opening, &running.cancel);
-        let claimed = running.claim(key, self.clock.elapsed(), clock, open);
-        let (session, feed) = claimed.map_err(|refused| Denied::Refused(code, refused))?;
-        Ok(Publication { running, feed: Arc::new(feed), session })
+        let claimed = rung.claim(&running.config, key, self.clock.elapsed(), clock, open);
+        let (session, feed) = claimed.map_err(|refused| Denied::Refused(address.clone(), refused))?;
+        Ok(Publication { running, rung: place, feed: Arc::new(feed), session })
     }
 
-    /// Lets a source of our own feed a stream.
+    /// Lets a source of our own feed a stream, which has one rung then.
     pub(crate) fn seize(&self, running: &Arc<Running>, opening: Opening, clock: SourceClock) -> Publication {
         let open = || self.sessions.open(opening, &running.cancel);
-        let (session, feed) = running.seize(self.clock.elapsed(), clock, open);
-        Publication { running: Arc::clone(running), feed: Arc::new(feed), session }
+        let (session, feed) = running.rungs[0].seize(self.clock.elapsed(), clock, open);
+        Publication { running: Arc::clone(running), rung: 0, feed: Arc::new(feed), session }
     }
 
     /// Whether a publisher from there may make a stream by coming.
@@ -348,8 +406,7 @@ impl Service {
             () = tokio::time::sleep(UNUSED) => {}
         }
         let now = self.clock.elapsed();
-        let silent =
-            running.hub.status(now).last_arrival.is_none_or(|last| now.saturating_sub(last) >= UNUSED);
+        let silent = running.last_arrival(now).is_none_or(|last| now.saturating_sub(last) >= UNUSED);
         if silent && running.is_unfed() {
             // Stopped by somebody else meanwhile: that is what was wanted.
             let _ = self.stop(&running.config.code).await;

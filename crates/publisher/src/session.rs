@@ -115,6 +115,8 @@ pub struct Session {
     pub id: u64,
     /// The stream it belongs to.
     pub stream: Code,
+    /// The rung of the ladder that it feeds, or that it asked for by name.
+    pub rendition: Option<String>,
     /// Its protocol.
     pub protocol: Protocol,
     /// Which way the media goes.
@@ -236,6 +238,7 @@ struct State {
 /// What is told when a session is opened.
 pub(crate) struct Opening {
     pub(crate) stream: Code,
+    pub(crate) rendition: Option<String>,
     pub(crate) protocol: Protocol,
     pub(crate) role: Role,
     pub(crate) peer: Option<SocketAddr>,
@@ -248,6 +251,7 @@ impl Sessions {
         let session = Arc::new(Session {
             id: self.next.fetch_add(1, Ordering::Relaxed) + 1,
             stream: opening.stream,
+            rendition: opening.rendition,
             protocol: opening.protocol,
             role: opening.role,
             peer: opening.peer,
@@ -263,6 +267,7 @@ impl Sessions {
         tracing::info!(
             session = session.id,
             stream = %session.stream,
+            rendition = session.rendition.as_deref(),
             protocol = %session.protocol,
             peer = session.peer.map(tracing::field::display),
             agent = session.agent.as_deref(),
@@ -284,6 +289,7 @@ impl Sessions {
         tracing::info!(
             session = session.id,
             stream = %session.stream,
+            rendition = session.rendition.as_deref(),
             protocol = %session.protocol,
             peer = session.peer.map(tracing::field::display),
             seconds = session.opened.elapsed().as_secs(),
@@ -335,6 +341,7 @@ mod tests {
     fn opening() -> Opening {
         Opening {
             stream: "news".parse().expect("a code"),
+            rendition: None,
             protocol: Protocol::MpegTs,
             role: Role::Viewer,
             peer: None,

@@ -83,6 +83,7 @@ pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: So
     loop {
         let opening = Opening {
             stream: running.config.code.clone(),
+            rendition: None,
             protocol: Protocol::File,
             role: Role::Publisher,
             peer: None,
@@ -96,7 +97,7 @@ pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: So
         };
         let Err(error) = played else { return };
         tracing::warn!(stream = %running.config.code, %error, "cannot play the file, trying again in 5 s");
-        running.set_error(error.to_string());
+        running.rungs[0].set_error(error.to_string());
         tokio::select! {
             () = running.cancel.cancelled() => return,
             () = tokio::time::sleep(RETRY) => {}
@@ -200,7 +201,7 @@ impl<'a> Player<'a> {
 
     async fn tag(&mut self, tag: flv::Tag) {
         if let Err(error) = self.demux.push(tag) {
-            self.publication.running.set_damaged(self.service.clock.elapsed(), &error.to_string());
+            self.publication.rung().set_damaged(self.service.clock.elapsed(), &error.to_string());
         }
         while let Some(media) = self.demux.poll() {
             match media {
@@ -209,7 +210,7 @@ impl<'a> Player<'a> {
                     self.round.note(track, dts_ms);
                     self.frame(track, dts_ms, cts_ms, key, data).await;
                 }
-                Media::Unsupported { what } => self.publication.running.set_unsupported(&what),
+                Media::Unsupported { what } => self.publication.rung().set_unsupported(&what),
                 _ => {}
             }
         }

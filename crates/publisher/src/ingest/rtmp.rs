@@ -286,6 +286,7 @@ impl Connection {
                 let (peer, agent) = (self.peer, self.agent.clone());
                 let opening = move |stream| Opening {
                     stream,
+                    rendition: None,
                     protocol: Protocol::Rtmp,
                     role: Role::Publisher,
                     peer: Some(peer),
@@ -325,7 +326,7 @@ impl Connection {
         let Some(publishing) = &mut self.publishing else { return Ok(()) };
         if let Err(error) = publishing.demux.push(tag) {
             let now = self.service.clock.elapsed();
-            publishing.publication.running.set_damaged(now, &error.to_string());
+            publishing.publication.rung().set_damaged(now, &error.to_string());
         }
         while let Some(media) = publishing.demux.poll() {
             match media {
@@ -338,7 +339,7 @@ impl Connection {
                         return Err(Left::Because(Ended::TakenOver));
                     }
                 }
-                Media::Unsupported { what } => publishing.publication.running.set_unsupported(&what),
+                Media::Unsupported { what } => publishing.publication.rung().set_unsupported(&what),
                 _ => {}
             }
         }

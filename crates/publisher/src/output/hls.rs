@@ -21,10 +21,10 @@ use super::viewers::Viewers;
 use crate::body::Body;
 use crate::clock;
 use crate::code::{Address, Code};
-use crate::config::Segmented;
+use crate::config::{DEFAULT_RENDITION, Segmented};
 use crate::error::Error;
 use crate::limits::Refusal;
-use crate::service::{ONLY_RENDITION, Service};
+use crate::service::Service;
 use crate::session::Protocol;
 use crate::stream::Running;
 
@@ -70,7 +70,7 @@ impl Output {
     ) -> Result<Arc<Self>, Error> {
         let started = clock::wall();
         let packager = packager::hls::Output::new(Settings {
-            rendition: ONLY_RENDITION.to_owned(),
+            rendition: DEFAULT_RENDITION.to_owned(),
             run: run_id(started.to_scale(1000)),
             first_sequence: u64::try_from(started.to_scale(1)).unwrap_or(0),
             first_discontinuity: first_discontinuity(started.to_scale(1)),

@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod disk;
 pub(crate) mod hls;
+mod join;
 pub(crate) mod memory;
 pub(crate) mod mpegts;
 mod resource;

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::answer;
+use super::join::Unjoined;
 use super::ts::Reading;
 use crate::body::Body;
 use crate::code::Address;
@@ -37,9 +38,9 @@ const UNSENT_BYTES: u32 = 256 << 10;
 
 impl Service {
     /// Streams MPEG-TS to a viewer, from the newest key frame on, until the client leaves, the stream stops or
-    /// the session is cancelled.
+    /// the session is cancelled. An address that names no rung gets the best one that has media.
     ///
-    /// 404 when the stream is not running, its MPEG-TS output is off, or no media comes within `join_timeout`;
+    /// 404 when the stream is not running or has no such rung, its MPEG-TS output is off, or no media comes within `join_timeout`;
     /// 500 when the stream ended between that check and joining it; 503 when it has all the viewers that it may have.
     pub async fn handle_mpegts(
         self: &Arc<Self>,
@@ -48,7 +49,7 @@ impl Service {
         address: &Address,
     ) -> Response<Body> {
         let Some(running) = self.running(address) else {
-            return answer::not_found(&format!("stream {} is not running", address.code));
+            return answer::not_found(&self.absence(address));
         };
         if !running.config.protocols.mpegts {
             return answer::not_found(&format!("stream {} has no MPEG-TS output", address.code));
@@ -56,23 +57,25 @@ impl Service {
         let Some(pass) = running.viewers.enter() else {
             return answer::busy(&self.gates.sentence(self.gates.refuse(Refusal::ViewersPerStream)));
         };
-        let haste = running.hub.hasten();
-        let Some((reading, mut cursor)) =
-            running.ts.join().and_then(|reading| reading.ring().subscribe().map(|cursor| (reading, cursor)))
-        else {
-            return answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the stream ended while you joined it");
+        // In a box of its own, which is given back: what the viewer's task holds stays small.
+        let joined = match Box::pin(self.join_ts(&running, address)).await {
+            Ok(joined) => joined,
+            Err(Unjoined::Ended) => {
+                return answer::text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the stream ended while you joined it",
+                );
+            }
+            Err(Unjoined::NoMedia) => {
+                return answer::not_found(&format!("stream {address} has no media now"));
+            }
         };
-        // That there is something to begin with is all that is to be known here.
-        let mut first = Vec::new();
-        let joined = tokio::time::timeout(self.settings.join_timeout, cursor.read(&mut first, 1));
-        if !matches!(joined.await, Ok(Read::Items | Read::Skipped)) {
-            return answer::not_found(&format!("stream {} has no media now", address.code));
-        }
         if request.method == Method::HEAD {
             return head(Body::empty());
         }
         let opening = Opening {
             stream: address.code.clone(),
+            rendition: address.rendition.clone(),
             protocol: Protocol::MpegTs,
             role: Role::Viewer,
             peer: Some(peer),
@@ -85,8 +88,8 @@ impl Service {
             untold: 0,
             framing: Framing::Close,
             gates,
-            reading,
-            _haste: haste,
+            reading: joined.reading,
+            _haste: joined.haste,
             _pass: pass,
         };
         head(Body::Live(Box::new(Live { viewer, fan_out: Arc::clone(&self.fan_out), reader: None })))
@@ -321,8 +324,8 @@ mod tests {
         let running = service.running(&address).expect("it runs");
         // As if the stream ended between the check that it runs and joining it.
         running.cancel.cancel();
-        running.hub.close();
-        running.ts.stopped().await;
+        running.rungs[0].hub.close();
+        running.rungs[0].ts.stopped().await;
         let (request, ()) = Request::new(()).into_parts();
         let peer = ([127, 0, 0, 1], 1).into();
         let response = service.handle_mpegts(&request, peer, &address).await;

@@ -39,6 +39,8 @@ struct Shared {
     limits: Limits,
     hub: Arc<hub::Stream>,
     code: Code,
+    /// Which rung of its ladder it carries.
+    rung: usize,
     hls: Option<Arc<hls::Output>>,
     warnings: Mutex<Vec<String>>,
     dropped: AtomicU64,
@@ -61,6 +63,7 @@ impl Output {
     pub(crate) fn new(
         hub: Arc<hub::Stream>,
         code: Code,
+        rung: usize,
         hls: Option<Arc<hls::Output>>,
         limits: Limits,
         cancel: CancellationToken,
@@ -69,6 +72,7 @@ impl Output {
             limits,
             hub,
             code,
+            rung,
             hls,
             warnings: Mutex::default(),
             dropped: AtomicU64::new(0),
@@ -175,7 +179,7 @@ async fn carry(carrying: &mut Carrying) {
             }
             Ok(Read::Closed) => return,
             Ok(Read::Skipped) => {
-                tracing::warn!(stream = %shared.code, "the TS carrier fell behind and skipped to a key frame");
+                tracing::warn!(stream = %shared.code, rung = shared.rung, "the TS carrier fell behind and skipped to a key frame");
                 carrier.mark_skipped();
             }
             Ok(Read::Items) => {}

@@ -67,7 +67,14 @@ impl Viewers {
             Entry::Vacant(unknown) => {
                 let Some(pass) = running.viewers.enter() else { return false };
                 let stream = running.config.code.clone();
-                let opening = Opening { stream, protocol, role: Role::Viewer, peer: Some(peer), agent };
+                let opening = Opening {
+                    stream,
+                    rendition: None,
+                    protocol,
+                    role: Role::Viewer,
+                    peer: Some(peer),
+                    agent,
+                };
                 let session = sessions.open(opening, &running.cancel);
                 unknown.insert(Viewer { session, seen: Instant::now(), _pass: pass })
             }

@@ -3,6 +3,8 @@
 extern crate rillcast_publisher as publisher;
 
 mod contract;
+mod encoder;
 mod hls;
+mod ladder;
 mod rtmp;
 mod world;

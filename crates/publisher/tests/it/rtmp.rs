@@ -20,13 +20,13 @@ static GSTREAMER: &[u8] = include_bytes!("../../../rtmp/testdata/gstreamer-1.22-
 
 const STREAM: &str = "region/north/news";
 
-struct Server {
-    service: Arc<Service>,
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) service: Arc<Service>,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
-    async fn start(settings: Settings, streams: Vec<Stream>) -> Self {
+    pub(crate) async fn start(settings: Settings, streams: Vec<Stream>) -> Self {
         let mut settings = settings;
         settings.listeners.rtmp.listen_host = Some(std::net::Ipv4Addr::LOCALHOST.into());
         settings.listeners.rtmp.port = 0;
@@ -40,7 +40,7 @@ impl Server {
         Self { service, address }
     }
 
-    async fn with(stream: Stream) -> Self {
+    pub(crate) async fn with(stream: Stream) -> Self {
         Self::start(Settings::default(), vec![stream]).await
     }
 

@@ -1,0 +1,125 @@
+//! The start of a viewer: which rung it gets, and the wait for its first media.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hub::{Cursor, Haste, Read};
+use packager::ts::Chunk;
+
+use super::ts::Reading;
+use crate::code::Address;
+use crate::service::Service;
+use crate::stream::Running;
+
+/// When nothing came before and a first rung comes, the others come about now: a viewer gets the best of those that are
+/// there after this.
+const OTHERS: Duration = Duration::from_secs(1);
+
+/// A carrier with media, for a viewer.
+pub(super) struct Joined {
+    pub(super) reading: Arc<Reading>,
+    /// Says that somebody waits for each frame.
+    pub(super) haste: Haste,
+}
+
+/// Why there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Unjoined {
+    /// The stream ended meanwhile.
+    Ended,
+    /// No media came in time.
+    NoMedia,
+}
+
+/// A rung whose media is waited for.
+struct Waiting {
+    rung: usize,
+    joined: Joined,
+    cursor: Cursor<Chunk>,
+    state: Readiness,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    Silent,
+    Ready,
+    Closed,
+}
+
+impl Service {
+    /// Joins the rung that an address names, or the best one, and waits for its media for `join_timeout` at most.
+    pub(super) async fn join_ts(&self, running: &Running, address: &Address) -> Result<Joined, Unjoined> {
+        let patience = self.settings.join_timeout;
+        if let Some(name) = &address.rendition {
+            return self.join_one_of(running, running.find_rung(name), patience).await;
+        }
+        let now = self.clock.elapsed();
+        let all = 0..running.rungs.len();
+        let best = all.clone().max_by_key(|&rung| running.rank(rung, now));
+        if let Some(best) = best.filter(|&rung| all.len() > 1 && running.rank(rung, now).is_live())
+            && let Ok(joined) = self.join_one_of(running, [best], patience.min(OTHERS)).await
+        {
+            return Ok(joined);
+        }
+        // No media yet, or none of the best one that could be sent.
+        self.join_one_of(running, all, patience).await
+    }
+
+    /// Waits for the first media of these rungs, and takes the best that has some.
+    async fn join_one_of(
+        &self,
+        running: &Running,
+        rungs: impl IntoIterator<Item = usize>,
+        patience: Duration,
+    ) -> Result<Joined, Unjoined> {
+        let mut waiting: Vec<_> = rungs.into_iter().filter_map(|rung| wait_for(running, rung)).collect();
+        if waiting.is_empty() {
+            return Err(Unjoined::Ended);
+        }
+        let first = tokio::time::timeout(patience, until(&mut waiting, 1));
+        first.await.map_err(|_| Unjoined::NoMedia)?;
+        // All that is to be known is which are there by then.
+        let all = waiting.len();
+        let _ = tokio::time::timeout(OTHERS, until(&mut waiting, all)).await;
+        let now = self.clock.elapsed();
+        let ready = waiting.into_iter().filter(|waiting| waiting.state == Readiness::Ready);
+        let best = ready.max_by_key(|waiting| running.rank(waiting.rung, now));
+        best.map(|waiting| waiting.joined).ok_or(Unjoined::NoMedia)
+    }
+}
+
+/// Begins to read a rung. None: it has ended.
+fn wait_for(running: &Running, rung: usize) -> Option<Waiting> {
+    let haste = running.rungs[rung].hub.hasten();
+    let reading = running.rungs[rung].ts.join()?;
+    let cursor = reading.ring().subscribe()?;
+    Some(Waiting { rung, joined: Joined { reading, haste }, cursor, state: Readiness::Silent })
+}
+
+/// Waits until so many of the rungs have media or have ended.
+async fn until(waiting: &mut [Waiting], count: usize) {
+    poll_fn(|cx| {
+        waiting.iter_mut().for_each(|waiting| waiting.look(cx));
+        match waiting.iter().filter(|waiting| waiting.state != Readiness::Silent).count() >= count {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+impl Waiting {
+    /// Finds out whether there is something to begin with; else the task is woken when there is.
+    fn look(&mut self, cx: &mut Context<'_>) {
+        if self.state != Readiness::Silent {
+            return;
+        }
+        self.state = match self.cursor.poll_read(cx, &mut Vec::new(), 1) {
+            Poll::Pending => Readiness::Silent,
+            Poll::Ready(Read::Closed) => Readiness::Closed,
+            Poll::Ready(Read::Items | Read::Skipped) => Readiness::Ready,
+        };
+    }
+}

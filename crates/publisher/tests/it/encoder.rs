@@ -1,0 +1,157 @@
+//! An encoder that publishes an FLV file by RTMP over a real socket, in real time and for ever.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rtmp::amf0::{self, Value};
+use rtmp::chunk;
+use rtmp::handshake;
+use rtmp::message::{Command, Message, kind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use crate::world::PATIENCE;
+
+/// What it says of itself.
+pub(crate) const AGENT: &str = "an encoder of the tests";
+
+/// A running encoder; its connection ends with it.
+pub(crate) struct Encoder(JoinHandle<()>);
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A tag of an FLV file.
+struct Tag {
+    kind: u8,
+    ms: u32,
+    body: &'static [u8],
+}
+
+fn tags(flv: &'static [u8]) -> Vec<Tag> {
+    let (mut tags, mut rest) = (Vec::new(), &flv[13..]);
+    while let &[kind, s0, s1, s2, t0, t1, t2, t3, _, _, _, ref behind @ ..] = rest {
+        let size = u32::from_be_bytes([0, s0, s1, s2]) as usize;
+        tags.push(Tag { kind, ms: u32::from_be_bytes([t3, t0, t1, t2]), body: &behind[..size] });
+        rest = &behind[size + 4..];
+    }
+    tags
+}
+
+/// The first sequence parameter set of the H.264 in an FLV file.
+pub(crate) fn sps(flv: &'static [u8]) -> &'static [u8] {
+    let header =
+        tags(flv).into_iter().find(|tag| tag.kind == 9 && tag.body[1] == 0).expect("a sequence header");
+    let record = &header.body[5..];
+    let size = usize::from(u16::from_be_bytes([record[6], record[7]]));
+    &record[8..8 + size]
+}
+
+impl Encoder {
+    /// Publishes to `live/<name>`, where `name` may end with a query, from the file's first key frame on, in stamps that
+    /// begin at zero.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub(crate) async fn start(server: SocketAddr, name: &str, flv: &'static [u8]) -> Result<Self, String> {
+        let mut line = Line::open(server).await;
+        let publish = vec![Value::Null, name.into(), "live".into()];
+        line.call(
+            0,
+            "connect",
+            1.0,
+            vec![Value::object([("app", "live".into()), ("flashVer", AGENT.into())])],
+        )
+        .await;
+        line.call(0, "createStream", 2.0, vec![Value::Null]).await;
+        line.call(1, "publish", 3.0, publish).await;
+        line.published().await?;
+        Ok(Self(tokio::spawn(line.send_for_ever(flv))))
+    }
+}
+
+/// A connection after its handshake.
+struct Line {
+    stream: TcpStream,
+    encoder: chunk::Encoder,
+    decoder: chunk::Decoder,
+}
+
+impl Line {
+    async fn open(server: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(server).await.expect("connected");
+        let mut hello = vec![0; 1 + handshake::SIZE];
+        hello[0] = 3;
+        stream.write_all(&hello).await.expect("sent");
+        let mut answer = vec![0; 1 + 2 * handshake::SIZE];
+        stream.read_exact(&mut answer).await.expect("answered");
+        stream.write_all(&answer[1..=handshake::SIZE]).await.expect("sent");
+        let decoder = chunk::Decoder::new(rtmp::Limits::default());
+        Self { stream, encoder: chunk::Encoder::new(), decoder }
+    }
+
+    /// Sends a message; false when the server is gone.
+    async fn send(&mut self, message: &Message) -> bool {
+        let mut bytes = BytesMut::new();
+        self.encoder.encode(4, message, &mut bytes);
+        self.stream.write_all(&bytes).await.is_ok()
+    }
+
+    async fn call(&mut self, stream: u32, name: &str, transaction: f64, values: Vec<Value>) {
+        let command = Command { name: name.to_owned(), transaction, values };
+        assert!(self.send(&command.encode(stream)).await, "the server hears {name}");
+    }
+
+    /// Waits for the answer to `publish`.
+    async fn published(&mut self) -> Result<(), String> {
+        let mut input = Vec::new();
+        loop {
+            let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut input)).await;
+            assert!(read.expect("an answer in time").expect("read") > 0, "closed without an answer");
+            let mut rest = &input[..];
+            while let Some(message) = self.decoder.decode(&mut rest).expect("RTMP") {
+                if message.kind != kind::COMMAND_AMF0 {
+                    continue;
+                }
+                let command = Command::decode(&message, amf0::Limits::default()).expect("a command");
+                let info = |key| command.values.get(1)?.get(key)?.as_str();
+                match info("code") {
+                    Some("NetStream.Publish.Start") => return Ok(()),
+                    Some(code) if code.starts_with("NetStream.Publish") => {
+                        return Err(info("description").unwrap_or_default().to_owned());
+                    }
+                    _ => {}
+                }
+            }
+            input.clear();
+        }
+    }
+
+    async fn send_for_ever(mut self, flv: &'static [u8]) {
+        let started = tokio::time::Instant::now();
+        let tags = tags(flv);
+        let is_frame = |tag: &&Tag| matches!((tag.kind, tag.body), (8 | 9, [_, 1, ..]));
+        let (first, last) = {
+            let mut stamps = tags.iter().filter(is_frame).map(|tag| tag.ms);
+            let first = stamps.next().expect("a frame");
+            (first, stamps.max().expect("frames"))
+        };
+        for round in 0.. {
+            // A frame of 40 ms follows the last one.
+            let offset = round * (last - first + 40);
+            for tag in &tags {
+                let timestamp_ms = tag.ms.saturating_sub(first) + offset;
+                tokio::time::sleep_until(started + Duration::from_millis(timestamp_ms.into())).await;
+                let body = Bytes::from_static(tag.body);
+                if !self.send(&Message { kind: tag.kind, timestamp_ms, stream: 1, body }).await {
+                    return;
+                }
+            }
+        }
+    }
+}
