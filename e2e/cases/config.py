@@ -30,7 +30,9 @@ WRONG = [
     ('region/news', 'live/news', [':10:', 'live/news', 'reserved']),
     ('region/news', 'region//news', [':10:', 'region//news']),
     ('publish://', 'gopher://x', [':11:', 'gopher', 'publish://']),
-    ('hls: true, mpegts', 'hls: true, dash: true, mpegts', [':12:', 'dash']),
+    ('hls: true, mpegts', 'hls: true, srt: true, mpegts', [':12:', 'srt']),
+    ('stream_key: secret', 'renditions: [{name: a}, {name: a}]', [':13:', 'renditions[1].name', 'a']),
+    ('stream_key: secret', 'renditions: [{name: "a b"}]', [':13:', 'renditions[0].name', 'a b']),
     ('stream_key', 'streamkey', [':13:', 'streamkey', 'stream_key']),
     ('127.0.0.1:8080', '127.0.0.1', [':2:', '127.0.0.1']),
 ]

@@ -79,7 +79,7 @@ fn whole(root: &Node, notes: &Notes) -> Config {
     http.close();
     tls(file.section("tls"));
     let listeners = service::listeners(file.section("listeners"), listen.as_deref(), listen_item);
-    let (hls, dash) = service::outputs(file.section("publisher"));
+    let (hls, hls_segment_type, dash) = service::outputs(file.section("publisher"));
     let fan_out = limits::fan_out(file.section("fan_out"));
     let limits = limits::limits(file.section("limits"));
     let streams = stream::streams(file.section("streams"), notes);
@@ -87,7 +87,7 @@ fn whole(root: &Node, notes: &Notes) -> Config {
     Config {
         data_dir,
         http: listen.unwrap_or_else(|| vec![Listen { host: Host::All, port: HTTP_PORT }]),
-        settings: Settings { listeners, hls, dash, fan_out, limits, ..Settings::default() },
+        settings: Settings { listeners, hls, hls_segment_type, dash, fan_out, limits, ..Settings::default() },
         streams,
     }
 }

@@ -45,9 +45,27 @@ function trackText(track) {
   return parts.join(', ');
 }
 
+const isLadder = (stream) => stream.renditions.length > 1;
+
+/** What is known of a rung in a few words. */
+function rungText(rung) {
+  const parts = [STATES[rung.state], ...rung.tracks.map(trackText)];
+  if (rung.bits_per_second) parts.push(bitrate(rung.bits_per_second));
+  if (rung.source) parts.push(sourceText(rung.source));
+  return parts.join(' · ');
+}
+
+function sourceText({ protocol, peer, agent }) {
+  return [protocol, peer && `from ${peer}`, agent && `(${agent})`].filter(Boolean).join(' ');
+}
+
 function brief(stream) {
   const video = stream.tracks.find((track) => track.kind === 'video');
   const parts = [stream.tracks.map((track) => track.codec).join(' + ')];
+  if (isLadder(stream)) {
+    const live = stream.renditions.filter((rung) => rung.state === 'live').length;
+    parts.push(`${live} of ${plural(stream.renditions.length, 'rendition')}`);
+  }
   if (video && video.height) parts.push(`${video.height}p${video.frame_rate ? rounded(video.frame_rate, 0) : ''}`);
   if (stream.bits_per_second) parts.push(bitrate(stream.bits_per_second));
   if (stream.viewers) parts.push(plural(stream.viewers, 'viewer'));
@@ -120,13 +138,16 @@ async function copy(button, source) {
 function showFacts(stream, now) {
   const kinds = { video: 'Video', audio: 'Audio', data: 'Data' };
   const facts = [['State', STATES[stream.state]], ['Started', since(stream.since_ms, now)]];
-  if (stream.source) {
-    const { protocol, peer, agent, since_ms } = stream.source;
-    facts.push(['Source', [protocol, peer && `from ${peer}`, agent && `(${agent})`].filter(Boolean).join(' ')]);
-    facts.push(['Sending since', since(since_ms, now)]);
+  if (isLadder(stream)) {
+    for (const rung of stream.renditions) facts.push([rung.name, rungText(rung)]);
+  } else {
+    if (stream.source) {
+      facts.push(['Source', sourceText(stream.source)]);
+      facts.push(['Sending since', since(stream.source.since_ms, now)]);
+    }
+    for (const track of stream.tracks) facts.push([kinds[track.kind], trackText(track)]);
+    facts.push(['Bit rate', bitrate(stream.bits_per_second)]);
   }
-  for (const track of stream.tracks) facts.push([kinds[track.kind], trackText(track)]);
-  facts.push(['Bit rate', bitrate(stream.bits_per_second)]);
   if (stream.gop_ms) facts.push(['Key frame every', `${rounded(stream.gop_ms / 1000, 2)} s`]);
   const { epochs, gaps, repaired, dropped, late } = stream.timeline;
   const mended = [[epochs - 1, 'break'], [gaps, 'gap'], [repaired, 'repaired stamp'], [dropped, 'dropped frame'], [late, 'late frame']];

@@ -12,7 +12,7 @@ const PREFIX: &str = "RILLCAST_";
 /// Variables that are no settings of the file.
 const OTHERS: [&str; 2] = [crate::log::FILTER, crate::log::FORMAT];
 /// Settings that a variable can set. Streams have free names and stay in the file.
-pub(super) const SETTINGS: [&[&str]; 42] = [
+pub(super) const SETTINGS: [&[&str]; 43] = [
     &["data_dir"],
     &["http", "listen"],
     &["tls", "cert"],
@@ -33,6 +33,7 @@ pub(super) const SETTINGS: [&[&str]; 42] = [
     &["publisher", "hls", "live_window"],
     &["publisher", "hls", "live_history"],
     &["publisher", "hls", "live_ephemeral"],
+    &["publisher", "hls", "segment_type"],
     &["publisher", "dash", "dir"],
     &["publisher", "dash", "live_segment_sec"],
     &["publisher", "dash", "live_window"],

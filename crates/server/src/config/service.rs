@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use publisher::config::{Listener, Listeners, Secret, Segmented};
+use publisher::config::{self, Listener, Listeners, Secret, SegmentType, Segmented};
 
 use super::listen::{Host, Listen};
 use super::read::{Item, Section};
@@ -100,22 +100,29 @@ pub(super) fn passphrase(item: &Item<'_>) -> Option<Secret> {
     })
 }
 
-/// Reads `publisher`: HLS and DASH.
-pub(super) fn outputs(mut section: Section<'_>) -> (Segmented, Segmented) {
-    let (hls, hls_dir) = segmented(section.section("hls"));
-    if let Some(item) = section.item("dash")
-        && !item.holds_nothing()
-    {
-        item.wrong("DASH is not in this version yet; leave it out");
-    }
+/// Reads `publisher`: HLS, what its segments are, and DASH.
+pub(super) fn outputs(mut section: Section<'_>) -> (Segmented, SegmentType, Segmented) {
+    let mut hls = section.section("hls");
+    let segment_type = hls.item("segment_type").and_then(|item| {
+        item.read("ts, fmp4, auto", |text| match text {
+            "ts" => Some(SegmentType::Ts),
+            "fmp4" => Some(SegmentType::Fmp4),
+            "auto" => Some(SegmentType::Auto),
+            _ => None,
+        })
+    });
+    let (hls, hls_dir) = segmented(hls);
     let (dash, dash_dir) = segmented(section.section("dash"));
-    if let (Some(_), Some(item)) = (hls_dir, dash_dir)
-        && hls.dir == dash.dir
+    if let (Some(hls), Some(dash), Some(_), Some(item)) = (&hls.dir, &dash.dir, hls_dir, dash_dir)
+        && config::overlap(hls, dash)
     {
-        item.wrong("publisher.hls.dir is the same directory, the two must differ");
+        item.wrong(&format!(
+            "this and publisher.hls.dir ({}) are the same directory, or one is in the other; name two that are apart",
+            hls.display()
+        ));
     }
     section.close();
-    (hls, dash)
+    (hls, segment_type.unwrap_or_default(), dash)
 }
 
 fn segmented(mut section: Section<'_>) -> (Segmented, Option<Item<'_>>) {

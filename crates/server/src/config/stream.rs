@@ -1,9 +1,10 @@
 //! The section `streams`.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use publisher::Code;
-use publisher::config::{Input, Protocols, Secret, Source, Stream};
+use publisher::config::{Input, Protocols, Rendition, Secret, Source, Stream};
 use url::Url;
 
 use super::fault::Fault;
@@ -15,6 +16,11 @@ const SOURCES: &str = "publish://, file:///path/to/clip.flv, file:///path/to/cli
 /// Schemes of sources that later versions have.
 const LATER_SOURCES: [&str; 10] =
     ["rtmp", "rtmps", "rtsp", "rtsps", "srt", "udp", "rtp", "http", "https", "hls"];
+
+/// Bounds of the width and the height of a rendition.
+const PIXELS: RangeInclusive<u64> = 1..=65_535;
+/// Bounds of `bitrate_kbps`.
+const KBPS: RangeInclusive<u64> = 1..=4_000_000;
 
 /// Reads `streams`, a mapping from codes to streams.
 pub(super) fn streams(section: Section<'_>, notes: &Notes) -> Vec<Stream> {
@@ -44,18 +50,65 @@ fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
         item.wrong("SRT is not in this version yet; leave it out");
     }
     let takeover = section.item("takeover").and_then(|item| item.flag()).unwrap_or(default.takeover);
-    for (key, what) in [
-        ("renditions", "ABR ladders are not in this version yet; leave it out"),
-        ("play_auth", "authorization of viewers is not in this version yet; leave it out"),
-    ] {
-        if let Some(item) = section.item(key)
-            && !item.holds_nothing()
-        {
-            item.wrong(what);
-        }
+    let renditions_item = section.item("renditions");
+    let renditions = renditions_item.as_ref().map(renditions).unwrap_or_default();
+    if let Some(item) = section.item("play_auth")
+        && !item.holds_nothing()
+    {
+        item.wrong("authorization of viewers is not in this version yet; leave it out");
     }
     section.close();
-    Stream { inputs: inputs.unwrap_or(default.inputs), protocols, stream_key, takeover, ..default }
+    let inputs = inputs.unwrap_or(default.inputs);
+    let published = inputs.iter().all(|input| input.source == Source::Publish);
+    if let (Some(item), true, false) = (renditions_item, renditions.len() > 1, published) {
+        item.wrong("a file has one rendition and cannot feed several; leave them out, or have an encoder publish each");
+    }
+    Stream { inputs, renditions, protocols, stream_key, takeover, ..default }
+}
+
+/// The rungs of a ladder. One without a name is called after its place.
+fn renditions(item: &Item<'_>) -> Vec<Rendition> {
+    let items = item.list();
+    if items.len() > Rendition::MAX {
+        item.wrong(&format!("{} renditions, at most {} are allowed", items.len(), Rendition::MAX));
+    }
+    let mut renditions: Vec<Rendition> = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let (rendition, name) = rendition(item.clone(), format!("track_{}", index + 1));
+        if renditions.iter().any(|other| other.name == rendition.name) {
+            let name = name.unwrap_or(item);
+            name.wrong(&format!(
+                "another rendition of this stream is named {} too; give each its own name",
+                rendition.name
+            ));
+        }
+        renditions.push(rendition);
+    }
+    renditions
+}
+
+/// One rung, and the item that names it.
+fn rendition<'a>(item: Item<'a>, default_name: String) -> (Rendition, Option<Item<'a>>) {
+    let mut section = item.section();
+    let name_item = section.item("name");
+    let name = name_item.as_ref().and_then(|item| {
+        let name = item.text()?;
+        match Rendition::check_name(name) {
+            Ok(()) => Some(name.to_owned()),
+            Err(allowed) => {
+                item.refuse(allowed);
+                None
+            }
+        }
+    });
+    let mut number = |key: &'static str, range| {
+        let number = section.item(key).and_then(|item| item.whole(range));
+        number.and_then(|number| u32::try_from(number).ok())
+    };
+    let (width, height) = (number("width", PIXELS), number("height", PIXELS));
+    let bitrate_kbps = number("bitrate_kbps", KBPS);
+    section.close();
+    (Rendition { name: name.unwrap_or(default_name), width, height, bitrate_kbps }, name_item)
 }
 
 fn inputs(item: &Item<'_>) -> Vec<Input> {

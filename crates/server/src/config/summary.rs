@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use publisher::config::{Protocols, Segmented, Source, Stream};
+use publisher::config::{Protocols, Rendition, SegmentType, Segmented, Source, Stream};
 
 use super::Config;
 
@@ -15,7 +15,10 @@ impl fmt::Display for Config {
             (true, None) => writeln!(f, "RTMP      :{}", rtmp.port)?,
             (true, Some(host)) => writeln!(f, "RTMP      {}", std::net::SocketAddr::new(host, rtmp.port))?,
         }
-        writeln!(f, "HLS       {}", segmented(&self.settings.hls))?;
+        let hls = &self.settings.hls;
+        let segments = segment_type(self.settings.hls_segment_type);
+        writeln!(f, "HLS       {}{segments}", segmented(hls))?;
+        writeln!(f, "DASH      {}", segmented(&self.settings.dash))?;
         if let Some(dir) = &self.data_dir {
             writeln!(f, "data      {}", dir.display())?;
         }
@@ -38,12 +41,38 @@ fn segmented(hls: &Segmented) -> String {
     format!("{} s segments, a window of {}{history}, {kept}", hls.segment.as_secs_f64(), hls.window)
 }
 
+fn segment_type(segment_type: SegmentType) -> &'static str {
+    match segment_type {
+        SegmentType::Ts => ", in MPEG-TS",
+        SegmentType::Fmp4 => ", in fragmented MP4",
+        SegmentType::Auto => "",
+    }
+}
+
 fn described(stream: &Stream) -> String {
     let sources: Vec<String> = stream.inputs.iter().map(|input| source(&input.source)).collect();
     let outputs = outputs(stream.protocols);
     let outputs = if outputs.is_empty() { "nothing".to_owned() } else { outputs.join(", ") };
     let key = if stream.stream_key.is_some() { ", with a stream key" } else { "" };
-    format!("{}: from {}{key}, as {outputs}", stream.code, sources.join(", "))
+    let ladder = ladder(&stream.renditions);
+    format!("{}: from {}{key}{ladder}, as {outputs}", stream.code, sources.join(", "))
+}
+
+/// The rungs with what is known of them: `, in 1080p (1920x1080, 6000 kbit/s), 720p`.
+fn ladder(renditions: &[Rendition]) -> String {
+    let described = renditions.iter().map(|rung| {
+        let size = match (rung.width, rung.height) {
+            (None, None) => None,
+            (Some(width), Some(height)) => Some(format!("{width}x{height}")),
+            (Some(width), None) => Some(format!("{width} wide")),
+            (None, Some(height)) => Some(format!("{height} high")),
+        };
+        let rate = rung.bitrate_kbps.map(|kbps| format!("{kbps} kbit/s"));
+        let known: Vec<String> = size.into_iter().chain(rate).collect();
+        if known.is_empty() { rung.name.clone() } else { format!("{} ({})", rung.name, known.join(", ")) }
+    });
+    let described: Vec<String> = described.collect();
+    if described.is_empty() { String::new() } else { format!(", in {}", described.join(", ")) }
 }
 
 fn source(source: &Source) -> String {

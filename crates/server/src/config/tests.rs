@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use publisher::config::Source;
+use publisher::config::{SegmentType, Source};
 
 use super::*;
 
@@ -51,7 +51,8 @@ listeners:
   rtsp: {enabled: false, listen_host: '::', port: 554}
   srt: {enabled: false, port: 9000, latency_ms: 200, passphrase: long enough}
 publisher:
-  hls: {dir: /srv/hls, live_segment_sec: 4.5, live_window: 6, live_history: 3, live_ephemeral: false}
+  hls: {dir: /srv/hls, live_segment_sec: 4.5, live_window: 6, live_history: 3, live_ephemeral: false, segment_type: fmp4}
+  dash: {dir: /srv/dash, live_segment_sec: 3, live_window: 5, live_history: 1, live_ephemeral: true}
 streams:
   demo:
   region/north/news:
@@ -62,21 +63,29 @@ streams:
     takeover: false
     renditions: []
     play_auth:
-  clip: {inputs: [{url: 'file:///srv/a%20b.flv?loop=true'}]}
+  clip: {inputs: [{url: 'file:///srv/a%20b.flv?loop=true'}], renditions: [{name: only}]}
+  ladder:
+    renditions: [{name: 1080p, width: 1920, height: 1080, bitrate_kbps: 6000}, {height: 720}, {bitrate_kbps: 800}, {}]
 ",
     );
     assert_eq!(
         config.to_string(),
         "HTTP      127.0.0.1:8080, [::1]:8080
 RTMP      127.0.0.1:1936
-HLS       4.5 s segments, a window of 6 and 3 more, in memory, and for ever in /srv/hls
+HLS       4.5 s segments, a window of 6 and 3 more, in memory, and for ever in /srv/hls, in fragmented MP4
+DASH      3 s segments, a window of 5 and 1 more, in memory and in /srv/dash
 data      /var/lib/rillcast
-stream    demo: from a publisher, as HLS, HTTP MPEG-TS
+stream    demo: from a publisher, as HLS, DASH, HTTP MPEG-TS
 stream    region/north/news: from a publisher, with a stream key, as HLS
-stream    clip: from /srv/a b.flv in a loop, as HLS, HTTP MPEG-TS
+stream    clip: from /srv/a b.flv in a loop, in only, as HLS, DASH, HTTP MPEG-TS
+stream    ladder: from a publisher, in 1080p (1920x1080, 6000 kbit/s), track_2 (720 high), track_3 (800 kbit/s), track_4, \
+         as HLS, DASH, HTTP MPEG-TS
 "
     );
     assert_eq!(config.settings.hls.segment, Duration::from_millis(4500));
+    assert_eq!(config.settings.hls_segment_type, SegmentType::Fmp4);
+    assert_eq!((config.settings.dash.segment, config.settings.dash.window), (Duration::from_secs(3), 5));
+    assert!(config.streams[0].renditions.is_empty() && config.streams[0].protocols.dash);
     assert_eq!(config.settings.listeners.srt_latency, Duration::from_millis(200));
     let news = &config.streams[1];
     assert_eq!(news.stream_key.as_ref().map(publisher::config::Secret::reveal), Some("007"));
@@ -106,6 +115,7 @@ publisher:
     live_history: -1
     live_ephemeral: 1
     dir: ''
+    segment_type: mp4
 streams:
   live/x:
   a b: {}
@@ -130,11 +140,12 @@ streams:
             "rillcast.yaml:15:19: publisher.hls.live_history: -1 is not allowed; allowed: a whole number from 0 to 100000",
             "rillcast.yaml:16:21: publisher.hls.live_ephemeral: 1 is not allowed; allowed: true, false",
             "rillcast.yaml:17:10: publisher.hls.dir: \"\" is not allowed; allowed: text that is not empty",
-            "rillcast.yaml:19:3: streams: stream code \"live/x\": \"live\" is reserved there",
-            "rillcast.yaml:20:3: streams: stream code \"a b\" has ' ': only A-Z a-z 0-9 _ - and / are allowed",
-            "rillcast.yaml:22:13: streams.good.inputs: a mapping is not allowed; allowed: a list",
-            "rillcast.yaml:23:15: streams.good.takeover: a list is not allowed; allowed: true, false",
-            "rillcast.yaml:24:5: streams.good.protocls: unknown key; did you mean protocols? allowed: inputs, protocols, push, \
+            "rillcast.yaml:18:19: publisher.hls.segment_type: mp4 is not allowed; allowed: ts, fmp4, auto",
+            "rillcast.yaml:20:3: streams: stream code \"live/x\": \"live\" is reserved there",
+            "rillcast.yaml:21:3: streams: stream code \"a b\" has ' ': only A-Z a-z 0-9 _ - and / are allowed",
+            "rillcast.yaml:23:13: streams.good.inputs: a mapping is not allowed; allowed: a list",
+            "rillcast.yaml:24:15: streams.good.takeover: a list is not allowed; allowed: true, false",
+            "rillcast.yaml:25:5: streams.good.protocls: unknown key; did you mean protocols? allowed: inputs, protocols, push, \
          stream_key, passphrase, takeover, renditions, play_auth",
         ]
     );
@@ -144,14 +155,12 @@ streams:
 fn what_is_not_built_yet_says_so() {
     let text = "tls: {cert: /c.pem, key: /k.pem}
 listeners: {srt: {port: 9999}, rtsp: {enabled: true}}
-publisher: {dash: {live_window: 5}}
 streams:
   a:
     inputs: [{url: 'publish://', priority: 1}, {url: 'srt://h:1?passphrase=geheim', priority: 2}]
-    protocols: {dash: true, rtmp: true}
+    protocols: {srt: true, rtmp: true}
     push: [{url: 'rtmp://a/b/geheim'}]
     passphrase: geheim-geheim
-    renditions: [{name: 720p}]
     play_auth: {token: geheim}
   b: {inputs: [{url: file:///a.mp4}]}
 ";
@@ -163,17 +172,15 @@ streams:
             "rillcast.yaml:1:26: tls.key: \"/k.pem\": TLS is not in this version yet; leave it out",
             "rillcast.yaml:2:18: listeners.srt: SRT is not in this version yet; leave it out or set enabled: false",
             "rillcast.yaml:2:38: listeners.rtsp: RTSP is not in this version yet; leave it out or set enabled: false",
-            "rillcast.yaml:3:19: publisher.dash: DASH is not in this version yet; leave it out",
-            "rillcast.yaml:6:13: streams.a.inputs: failover between inputs is not in this version yet; one input is allowed",
-            "rillcast.yaml:6:54: streams.a.inputs[1].url: \"srt://h:1?***\": inputs of srt:// are not in this version yet; \
+            "rillcast.yaml:5:13: streams.a.inputs: failover between inputs is not in this version yet; one input is allowed",
+            "rillcast.yaml:5:54: streams.a.inputs[1].url: \"srt://h:1?***\": inputs of srt:// are not in this version yet; \
          allowed: publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
-            "rillcast.yaml:7:23: streams.a.protocols.dash: true: DASH is not in this version yet; leave it out",
-            "rillcast.yaml:7:35: streams.a.protocols.rtmp: true: RTMP is not in this version yet; leave it out",
-            "rillcast.yaml:8:12: streams.a.push[0]: push is not in this version yet; leave it out or set enabled: false",
-            "rillcast.yaml:9:17: streams.a.passphrase: ***: SRT is not in this version yet; leave it out",
-            "rillcast.yaml:10:17: streams.a.renditions: ABR ladders are not in this version yet; leave it out",
-            "rillcast.yaml:11:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",
-            "rillcast.yaml:12:22: streams.b.inputs[0].url: \"file:///a.mp4\": files other than .flv are not in this version yet; \
+            "rillcast.yaml:6:22: streams.a.protocols.srt: true: SRT is not in this version yet; leave it out",
+            "rillcast.yaml:6:34: streams.a.protocols.rtmp: true: RTMP is not in this version yet; leave it out",
+            "rillcast.yaml:7:12: streams.a.push[0]: push is not in this version yet; leave it out or set enabled: false",
+            "rillcast.yaml:8:17: streams.a.passphrase: ***: SRT is not in this version yet; leave it out",
+            "rillcast.yaml:9:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",
+            "rillcast.yaml:10:22: streams.b.inputs[0].url: \"file:///a.mp4\": files other than .flv are not in this version yet; \
          allowed: publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
         ]
     );
@@ -181,14 +188,15 @@ streams:
 
 #[test]
 fn settings_that_disagree_are_found() {
-    let found = faults("publisher: {hls: {dir: /srv/a/}, dash: {dir: /srv/a}}\n");
-    assert!(
-        found.contains(
-            &"rillcast.yaml:1:46: publisher.dash.dir: \"/srv/a\": publisher.hls.dir is the same directory, the two must differ"
-                .to_owned()
-        ),
-        "{found:#?}"
-    );
+    for (hls, dash) in [("/srv/a/", "/srv/a"), ("/srv/a", "/srv/x/../a/dash"), ("/srv/a/b", "/srv/a")] {
+        let found = faults(&format!("publisher: {{dash: {{dir: {dash}}}, hls: {{dir: {hls}}}}}\n"));
+        let expected = format!(
+            "rillcast.yaml:1:25: publisher.dash.dir: \"{dash}\": this and publisher.hls.dir ({hls}) are the same directory, \
+             or one is in the other; name two that are apart"
+        );
+        assert_eq!(found, [expected]);
+    }
+    good("publisher: {hls: {dir: /srv/a}, dash: {dir: /srv/ab}}\n");
     assert_eq!(
         faults("http: {listen: [':1', '127.0.0.1:1']}\n"),
         ["rillcast.yaml:1:23: http.listen[1]: \"127.0.0.1:1\": listens where :1 listens already"]
@@ -204,6 +212,48 @@ fn settings_that_disagree_are_found() {
         [
             "rillcast.yaml:1:16: http.listen: \"127.0.0.1:1935\": http.listen (127.0.0.1:1935) and listeners.rtmp (:1935) cannot share a port"
         ]
+    );
+}
+
+#[test]
+fn ladders_are_checked_rung_by_rung() {
+    let text = "streams:
+  a:
+    renditions: [{name: x y}, {name: index}, {name: ''}, {nam: x}, {width: 0, height: 70000, bitrate_kbps: -1}, x]
+  b:
+    renditions: [{name: 720p}, {}, {name: track_2}, {name: 720p}]
+  c:
+    inputs: [{url: 'file:///a.flv'}]
+    renditions: [{}, {}]
+  d: {renditions: 3}
+";
+    assert_eq!(
+        faults(text),
+        [
+            "rillcast.yaml:3:25: streams.a.renditions[0].name: \"x y\" is not allowed; allowed: 1 to 64 characters of A-Z a-z 0-9 _ -",
+            "rillcast.yaml:3:38: streams.a.renditions[1].name: index is not allowed; allowed: a name other than index, \
+             which is that of the playlist of all renditions",
+            "rillcast.yaml:3:53: streams.a.renditions[2].name: \"\" is not allowed; allowed: text that is not empty",
+            "rillcast.yaml:3:59: streams.a.renditions[3].nam: unknown key; did you mean name? allowed: name, width, height, \
+             bitrate_kbps",
+            "rillcast.yaml:3:76: streams.a.renditions[4].width: 0 is not allowed; allowed: a whole number from 1 to 65535",
+            "rillcast.yaml:3:87: streams.a.renditions[4].height: 70000 is not allowed; allowed: a whole number from 1 to 65535",
+            "rillcast.yaml:3:108: streams.a.renditions[4].bitrate_kbps: -1 is not allowed; allowed: a whole number from 1 to 4000000",
+            "rillcast.yaml:3:113: streams.a.renditions[5]: x is not allowed; allowed: a mapping of keys and values",
+            "rillcast.yaml:5:43: streams.b.renditions[2].name: \"track_2\": another rendition of this stream is named track_2 too; \
+             give each its own name",
+            "rillcast.yaml:5:60: streams.b.renditions[3].name: 720p: another rendition of this stream is named 720p too; \
+             give each its own name",
+            "rillcast.yaml:8:17: streams.c.renditions: a file has one rendition and cannot feed several; leave them out, or \
+             have an encoder publish each",
+            "rillcast.yaml:9:19: streams.d.renditions: 3 is not allowed; allowed: a list",
+        ]
+    );
+    let many = |count: usize| format!("streams: {{a: {{renditions: [{}]}}}}\n", vec!["{}"; count].join(", "));
+    assert_eq!(good(&many(32)).streams[0].renditions[31].name, "track_32");
+    assert_eq!(
+        faults(&many(33)),
+        ["rillcast.yaml:1:27: streams.a.renditions: 33 renditions, at most 32 are allowed"]
     );
 }
 

@@ -9,7 +9,8 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use media::TimeDelta;
-use publisher::StreamStatus;
+use publisher::config::Protocols;
+use publisher::{RenditionStatus, SourceStatus, StreamStatus};
 use serde::Serialize;
 
 use super::Site;
@@ -17,6 +18,11 @@ use crate::panics;
 
 /// Without a frame for this long a stream is shown as silent.
 const SILENT: Duration = Duration::from_secs(3);
+const LIVE: &str = "live";
+const SILENT_STATE: &str = "silent";
+const WAITING: &str = "waiting";
+/// The states of a stream, the best first.
+const STATES: [&str; 3] = [LIVE, SILENT_STATE, WAITING];
 
 #[derive(Serialize)]
 struct Overview {
@@ -28,12 +34,17 @@ struct Overview {
     streams: Vec<Stream>,
 }
 
+/// A stream. With a ladder, `source`, `tracks`, `bits_per_second` and `gop_ms` are those of the best rung that media comes
+/// from.
 #[derive(Serialize)]
 struct Stream {
     code: String,
-    /// `live`: media comes in; `silent`: a source is there and sends nothing; `waiting`: no source.
+    /// `live`: media comes in; `silent`: a source is there and sends nothing; `waiting`: no source. Of a ladder, the best
+    /// that any rung has.
     state: &'static str,
     since_ms: u64,
+    /// The rungs of its ladder in the order of the configuration; one where it has none.
+    renditions: Vec<Rendition>,
     source: Option<Source>,
     tracks: Vec<Track>,
     bits_per_second: u64,
@@ -43,6 +54,27 @@ struct Stream {
     last_error: Option<LastError>,
     timeline: Timeline,
     /// Paths of its outputs, from the root of this server.
+    outputs: Outputs,
+}
+
+#[derive(Serialize)]
+struct Rendition {
+    name: String,
+    /// What the configuration says of it.
+    width: Option<u32>,
+    height: Option<u32>,
+    bitrate_kbps: Option<u32>,
+    /// As for the stream.
+    state: &'static str,
+    source: Option<Source>,
+    tracks: Vec<Track>,
+    bits_per_second: u64,
+    gop_ms: Option<u64>,
+    warnings: Vec<String>,
+    last_error: Option<LastError>,
+    /// Frames too late, against the other tracks, for MPEG-TS.
+    late: u64,
+    /// Paths that play this rung alone, from the root of this server.
     outputs: Outputs,
 }
 
@@ -131,28 +163,21 @@ pub(super) async fn limits(State(site): State<Arc<Site>>) -> Response {
 }
 
 fn stream(status: StreamStatus) -> Stream {
-    let state = match (&status.source, status.silent_for) {
-        (None, _) => "waiting",
-        (Some(_), Some(silent)) if silent < SILENT => "live",
-        (Some(_), _) => "silent",
-    };
     let code = status.code.to_string();
-    let path = |on: bool, file: &str| on.then(|| format!("/{code}/{file}"));
+    let renditions: Vec<Rendition> =
+        status.renditions.into_iter().map(|rung| rendition(&code, status.protocols, rung)).collect();
+    let states = renditions.iter().map(|rung| rung.state);
     Stream {
-        state,
+        state: STATES.into_iter().find(|state| states.clone().any(|of| of == *state)).unwrap_or(WAITING),
+        renditions,
         since_ms: unix_ms(status.since),
-        source: status.source.map(|source| Source {
-            protocol: source.protocol.to_string(),
-            peer: source.peer.map(|peer| peer.to_string()),
-            agent: source.agent,
-            since_ms: unix_ms(source.since),
-        }),
+        source: status.source.map(source),
         tracks: status.media.tracks.iter().map(track).collect(),
         bits_per_second: status.media.bits_per_second,
         gop_ms: status.media.gop.map(milliseconds),
         viewers: status.viewers,
         warnings: status.warnings,
-        last_error: status.last_error.map(|(at, message)| LastError { at_ms: unix_ms(at), message }),
+        last_error: status.last_error.map(last_error),
         timeline: Timeline {
             epochs: status.media.timeline.epochs,
             gaps: status.media.timeline.gaps,
@@ -160,12 +185,50 @@ fn stream(status: StreamStatus) -> Stream {
             dropped: status.media.timeline.dropped,
             late: status.late_frames,
         },
-        outputs: Outputs {
-            hls: path(status.protocols.hls, "index.m3u8"),
-            mpegts: path(status.protocols.mpegts, "mpegts"),
-        },
+        outputs: outputs(&code, status.protocols),
         code,
     }
+}
+
+fn rendition(code: &str, protocols: Protocols, status: RenditionStatus) -> Rendition {
+    let config = status.config;
+    Rendition {
+        state: match (&status.source, status.silent_for) {
+            (None, _) => WAITING,
+            (Some(_), Some(silent)) if silent < SILENT => LIVE,
+            (Some(_), _) => SILENT_STATE,
+        },
+        source: status.source.map(source),
+        tracks: status.media.tracks.iter().map(track).collect(),
+        bits_per_second: status.media.bits_per_second,
+        gop_ms: status.media.gop.map(milliseconds),
+        warnings: status.warnings,
+        last_error: status.last_error.map(last_error),
+        late: status.late_frames,
+        outputs: outputs(&format!("{code}@{}", config.name), protocols),
+        name: config.name,
+        width: config.width,
+        height: config.height,
+        bitrate_kbps: config.bitrate_kbps,
+    }
+}
+
+fn outputs(address: &str, protocols: Protocols) -> Outputs {
+    let path = |on: bool, file: &str| on.then(|| format!("/{address}/{file}"));
+    Outputs { hls: path(protocols.hls, "index.m3u8"), mpegts: path(protocols.mpegts, "mpegts") }
+}
+
+fn source(source: SourceStatus) -> Source {
+    Source {
+        protocol: source.protocol.to_string(),
+        peer: source.peer.map(|peer| peer.to_string()),
+        agent: source.agent,
+        since_ms: unix_ms(source.since),
+    }
+}
+
+fn last_error((at, message): (SystemTime, String)) -> LastError {
+    LastError { at_ms: unix_ms(at), message }
 }
 
 fn track(status: &hub::TrackStatus) -> Track {

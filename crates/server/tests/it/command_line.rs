@@ -13,7 +13,8 @@ fn a_check_says_what_would_run() {
 HTTP      127.0.0.1:0
 RTMP      :0
 HLS       2 s segments, a window of 12, in memory
-stream    news: from a publisher, with a stream key, as HLS, HTTP MPEG-TS
+DASH      2 s segments, a window of 12, in memory
+stream    news: from a publisher, with a stream key, as HLS, DASH, HTTP MPEG-TS
 ",
         path.display()
     );
@@ -28,6 +29,7 @@ fn the_example_file_can_be_run() {
     for part in [
         "news: from a publisher, with a stream key",
         "region/north/sport",
+        "in 1080p (1920x1080, 6000 kbit/s), 720p (1280x720, 3000 kbit/s), 360p (640x360, 800 kbit/s), as",
         "clip: from /srv/clip.flv in a loop",
     ] {
         assert!(stdout.contains(part), "{part} in {stdout}");

@@ -2,6 +2,7 @@
 
 mod codecs;
 mod command_line;
+mod ladder;
 mod life;
 mod program;
 mod shortage;
