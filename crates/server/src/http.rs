@@ -18,6 +18,7 @@ mod edge;
 mod media;
 mod page;
 mod timed;
+mod utc;
 
 use crate::config::{Host, Listen};
 pub(crate) use connection::Connections;

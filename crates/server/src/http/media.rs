@@ -1,7 +1,11 @@
 //! Media paths: `/<code>/<file>` and `/<code>@<rendition>/<file>`, for every origin.
+//!
+//! What a path means is in its last part alone, so codes may look like files: of a stream `a/time` the playlist is
+//! `/a/time/index.m3u8`, while `/a/time` is the clock of `a`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
@@ -13,7 +17,7 @@ use publisher::Address;
 use super::connection::Peer;
 use super::edge::ANSWER_TIME;
 use super::timed::Timed;
-use super::{Site, answer};
+use super::{Site, answer, utc};
 
 /// Methods of media paths.
 const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -33,8 +37,14 @@ const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("86400");
 enum Target<'p> {
     /// Endless MPEG-TS.
     MpegTs(Address),
-    /// A playlist or a segment.
+    /// A playlist, or a segment in MPEG-TS.
     Hls(Address, &'p str),
+    /// A manifest of DASH.
+    Dash(Address, &'p str),
+    /// A segment in fragmented MP4 or what it needs first, of DASH and HLS alike.
+    Fragment(Address, &'p str),
+    /// The clock that DASH players go by.
+    Time(Address),
 }
 
 /// Answers everything that is no page: media, preflights, and errors that a player can read as such.
@@ -76,6 +86,10 @@ pub(super) async fn answer(
     let mut response = match target(&decoded(request.uri.path())) {
         Ok(Target::MpegTs(address)) => site.service.handle_mpegts(request, peer.0, &address).await,
         Ok(Target::Hls(address, file)) => site.service.handle_hls(request, peer.0, &address, file).await,
+        Ok(Target::Dash(address, _) | Target::Fragment(address, _)) => {
+            publisher::not_found(&format!("stream {} has no DASH output", address.code))
+        }
+        Ok(Target::Time(_)) => utc::answer(SystemTime::now()),
         Err(reason) => publisher::not_found(&reason),
     };
     share(response.headers_mut());
@@ -90,20 +104,23 @@ fn decoded(path: &str) -> Cow<'_, str> {
 /// The meaning of a path, or why it has none.
 fn target(path: &str) -> Result<Target<'_>, String> {
     let unknown = || {
-        "there is nothing here: a stream plays at /<code>/index.m3u8 (HLS) and at /<code>/mpegts (HTTP MPEG-TS)"
+        "there is nothing here: a stream plays at /<code>/index.m3u8 (HLS), /<code>/index.mpd (DASH) and \
+         /<code>/mpegts (HTTP MPEG-TS)"
             .to_owned()
     };
     let (code, file) = path.strip_prefix('/').and_then(|path| path.rsplit_once('/')).ok_or_else(unknown)?;
     let address = || code.parse::<Address>().map_err(|error| error.to_string());
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    match file.rsplit_once('.') {
-        None if file == "mpegts" => Ok(Target::MpegTs(address()?)),
-        Some((stem, "m3u8" | "ts"))
-            if !stem.is_empty() && !file.contains("..") && file.chars().all(plain) =>
-        {
-            Ok(Target::Hls(address()?, file))
-        }
-        Some((_, "mpd" | "m4s" | "mp4")) => Err("DASH is not in this version yet".to_owned()),
+    let (stem, extension) = file.rsplit_once('.').unwrap_or((file, ""));
+    if stem.is_empty() || file.contains("..") || !file.chars().all(plain) {
+        return Err(unknown());
+    }
+    match extension {
+        "" if file == "mpegts" => Ok(Target::MpegTs(address()?)),
+        "" if file == "time" => Ok(Target::Time(address()?)),
+        "m3u8" | "ts" => Ok(Target::Hls(address()?, file)),
+        "mpd" => Ok(Target::Dash(address()?, file)),
+        "m4s" | "mp4" => Ok(Target::Fragment(address()?, file)),
         _ => Err(unknown()),
     }
 }
@@ -149,6 +166,26 @@ mod tests {
     }
 
     #[test]
+    fn manifests_and_fragments_are_told_apart_by_their_ends() {
+        let north = || address("region/north");
+        assert_eq!(target("/region/north/index.mpd"), Ok(Target::Dash(north(), "index.mpd")));
+        let (init, segment) = ("track_1-a7.mp4", "track_1-a7-19283746.m4s");
+        assert_eq!(target("/region/north/track_1-a7.mp4"), Ok(Target::Fragment(north(), init)));
+        assert_eq!(target("/region/north/track_1-a7-19283746.m4s"), Ok(Target::Fragment(north(), segment)));
+        assert_eq!(target("/news@720p/index.mpd"), Ok(Target::Dash(address("news@720p"), "index.mpd")));
+    }
+
+    #[test]
+    fn time_is_a_file_of_every_stream_and_may_be_a_code_all_the_same() {
+        assert_eq!(target("/demo/time"), Ok(Target::Time(address("demo"))));
+        assert_eq!(target("/demo@720p/time"), Ok(Target::Time(address("demo@720p"))));
+        assert_eq!(target("/a/time"), Ok(Target::Time(address("a"))));
+        assert_eq!(target("/a/time/time"), Ok(Target::Time(address("a/time"))));
+        assert_eq!(target("/a/time/index.mpd"), Ok(Target::Dash(address("a/time"), "index.mpd")));
+        assert_eq!(target("/time/mpegts"), Ok(Target::MpegTs(address("time"))));
+    }
+
+    #[test]
     fn other_paths_lead_nowhere() {
         for path in [
             "/",
@@ -158,6 +195,10 @@ mod tests {
             "/demo/",
             "/index.m3u8",
             "/mpegts",
+            "/time",
+            "/time.",
+            "/demo/mpegts.",
+            "/live/demo/time",
             "//mpegts",
             "/demo//mpegts",
             "/../mpegts",
@@ -178,9 +219,11 @@ mod tests {
             "/demo/index.M3U8",
             "/dé/mpegts",
             "/demo/%00.ts",
+            "/demo/.mpd",
+            "/demo/a..m4s",
+            "/demo/../x.mp4",
         ] {
             assert!(target(&decoded(path)).is_err(), "{path}");
         }
-        assert_eq!(target("/demo/index.mpd"), Err("DASH is not in this version yet".to_owned()));
     }
 }

@@ -121,7 +121,10 @@ async fn every_answer_of_a_media_path_may_be_read_by_every_site() {
         ("GET", "/none/mpegts", StatusCode::NOT_FOUND),
         ("GET", "/region/news/index.mpd", StatusCode::NOT_FOUND),
         ("GET", "/favicon.ico", StatusCode::NOT_FOUND),
+        ("GET", "/region/news/track_1-a7-0.m4s", StatusCode::NOT_FOUND),
         ("HEAD", "/none/mpegts", StatusCode::NOT_FOUND),
+        ("GET", "/none/time", StatusCode::OK),
+        ("POST", "/none/time", StatusCode::METHOD_NOT_ALLOWED),
         ("POST", "/none/index.m3u8", StatusCode::METHOD_NOT_ALLOWED),
         ("OPTIONS", "/none/index.m3u8", StatusCode::NO_CONTENT),
     ] {
@@ -133,6 +136,26 @@ async fn every_answer_of_a_media_path_may_be_read_by_every_site() {
     let preflight = ask("OPTIONS", "/none/1.ts", ELSEWHERE, "example.com").await;
     assert!(preflight.header("access-control-allow-headers").contains("Range"));
     assert_eq!(preflight.header("access-control-allow-methods"), "GET, HEAD, OPTIONS");
+}
+
+#[tokio::test]
+async fn players_are_told_the_time_for_every_code_and_no_cache_keeps_it() {
+    for path in ["/region/news/time", "/none/time", "/none@720p/time", "/none%40720p/time"] {
+        let answer = ask("GET", path, ELSEWHERE, "example.com").await;
+        let own = |header| answer.header(header).to_owned();
+        assert_eq!(
+            (answer.status, own("content-type").as_str()),
+            (StatusCode::OK, "text/plain; charset=utf-8")
+        );
+        assert_eq!(own("cache-control"), "no-store");
+        let digits = answer.text.replace(|c: char| c.is_ascii_digit(), "0");
+        assert_eq!(digits, "0000-00-00T00:00:00.000Z", "{}", answer.text);
+        let head = ask("HEAD", path, ELSEWHERE, "example.com").await;
+        assert_eq!(
+            (head.status, head.text.as_str(), head.header("content-length")),
+            (StatusCode::OK, "", "24")
+        );
+    }
 }
 
 #[tokio::test]

@@ -113,6 +113,11 @@ async fn one_connection_takes_playlists_segments_ranges_and_pages_in_any_order()
     let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").to_owned();
     let (head, _) = get(&mut stream, &format!("/clip/{segment}"), &format!("If-None-Match: {tag}\r\n")).await;
     assert!(head.starts_with("HTTP/1.1 304 ") && !head.contains("content-length"), "{head}");
+    send(&mut stream, "HEAD /clip/time HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let (head, _) = answer(&mut stream, false).await;
+    assert!(head.contains("content-length: 24\r\n"), "{head}");
+    let (head, time) = get(&mut stream, "/clip/time", "").await;
+    assert!(head.contains("cache-control: no-store") && time.ends_with(b"Z") && time.len() == 24, "{head}");
     // What is no media goes to the library, and so does everything after it.
     let (_, body) = get(&mut stream, "/healthz", "").await;
     assert_eq!(body, b"ok\n");
