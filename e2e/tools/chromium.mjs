@@ -11,6 +11,9 @@ const ARGUMENTS = [
   '--autoplay-policy=no-user-gesture-required',
 ];
 
+/** How page.goto waits, so that the page's own clock starts with the page. */
+export const GOTO = { waitUntil: 'commit' };
+
 /** Calls use(page) and cleans up, whatever happens. */
 export async function withPage(viewport, use, executablePath = process.env.CHROMIUM || '/usr/bin/chromium') {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'play-'));
