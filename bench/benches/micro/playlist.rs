@@ -14,10 +14,9 @@ fn live(segments: u64) -> MediaPlaylist {
     let segment = |number: u64| {
         let start = Timestamp::ZERO + duration.times(number as i64);
         let body = Body {
-            epoch: 1,
             start,
             duration,
-            delay: TimeDelta::ZERO,
+            fragment: None,
             size: 500_000,
             independent: true,
             discontinuity: number % 10 == 9,
@@ -25,7 +24,7 @@ fn live(segments: u64) -> MediaPlaylist {
             pictures: 50,
         };
         let name = format!("track_1-mwuaceg0-{number}.ts");
-        Arc::new(Segment { sequence: number, name, program_date_time: start, body })
+        Arc::new(Segment { sequence: number, name, program_date_time: start, gap: false, init: None, body })
     };
     MediaPlaylist {
         target_duration: 2,

@@ -8,7 +8,7 @@
 //!
 //! Inside: `boxes` writes boxes, `init` the movie, `entry` the sample entry of each codec, `segment` the fragment.
 //!
-//! Example, to be run with `cargo run --example`: `sample` writes a file of testkit's clips, for tools and players
+//! Example, to be run with `cargo run --example`: `cmaf_sample` writes a file of testkit's clips, for tools and players
 //! to judge.
 
 mod boxes;

@@ -10,7 +10,7 @@ use media::timeline::{Arrival, FeedId, Pace, Role, Sample, SourceClock, Timeline
 use media::{Codec, Frame, Kind, TimeDelta, Timestamp, Track, TrackId};
 
 use crate::rate::Rate;
-use crate::stream::{Status, TrackStatus};
+use crate::stream::{MAX_RUNGS, Status, TrackStatus};
 use crate::{Context, Entry};
 
 /// Track ids of each rung: those of 32 rungs fit the 16 bits of an id.
@@ -63,6 +63,15 @@ impl Ladder {
     pub(crate) fn new(count: usize) -> Self {
         let rungs = (0..count).map(|_| Rung::default()).collect();
         Self { timeline: Timeline::new(), next_feed: 0, rungs }
+    }
+
+    /// One more rung, if there may be one; its place.
+    pub(crate) fn add(&mut self) -> Option<usize> {
+        if self.rungs.len() >= MAX_RUNGS {
+            return None;
+        }
+        self.rungs.push(Rung::default());
+        Some(self.rungs.len() - 1)
     }
 
     /// A new source takes a rung; one that held it before can write no more.

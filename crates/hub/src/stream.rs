@@ -98,6 +98,12 @@ impl Stream {
         (0..count).map(|rung| Self::rung(limits, &ladder, rung)).collect()
     }
 
+    /// One more rung of the same ladder. None: it has had [`MAX_RUNGS`] already, those that ended included.
+    pub fn add_rung(&self, limits: Limits) -> Option<Arc<Self>> {
+        let rung = self.lock().add()?;
+        Some(Self::rung(limits, &self.ladder, rung))
+    }
+
     fn rung(limits: Limits, ladder: &Arc<Mutex<Ladder>>, rung: usize) -> Arc<Self> {
         Arc::new(Self {
             ring: Ring::new(limits),

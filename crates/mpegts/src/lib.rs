@@ -9,9 +9,9 @@
 //! turns hub time into PTS, DTS and PCR.
 //!
 //! Examples, to be run with `cargo run --example`:
-//! - `dump` prints the packets of a file.
+//! - `ts_dump` prints the packets of a file.
 //! - `bench` measures the multiplexer in megabytes of payload per second.
-//! - `sample` writes a file of testkit's clip, for tools and players to judge.
+//! - `ts_sample` writes a file of testkit's clip, for tools and players to judge.
 
 mod annexb;
 mod clock;
@@ -24,6 +24,7 @@ mod psi;
 
 pub use clock::{LEAD, START};
 pub use mux::{Mux, Omitted};
+pub use psi::{PAT_PID, PMT_PID};
 
 /// Bytes of one transport packet (2.4.3.2).
 pub const PACKET_BYTES: usize = packet::BYTES;

@@ -5,9 +5,9 @@ use bytes::{BufMut, BytesMut};
 use crate::packet::{Adaptation, Filling, Payload, Pid};
 
 /// PID of the program association table.
-pub(crate) const PAT_PID: u16 = 0;
+pub const PAT_PID: u16 = 0;
 /// PID of the program map table.
-pub(crate) const PMT_PID: u16 = 0x1000;
+pub const PMT_PID: u16 = 0x1000;
 /// A PCR_PID that says: no clock (2.4.4.9).
 pub(crate) const NO_PCR: u16 = 0x1FFF;
 

@@ -29,6 +29,25 @@ const DESERTED: TimeDelta = TimeDelta::from_secs(12);
 /// No segment is shorter, so that none has a duration of zero.
 const SHORTEST: TimeDelta = TimeDelta::from_millis(1);
 
+/// When a frame is decoded and shown: all that the cut needs to know of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timing {
+    /// Decode time.
+    pub dts: Timestamp,
+    /// Presentation time.
+    pub pts: Timestamp,
+    /// How long it lasts by its own nature; zero where unknown.
+    pub duration: TimeDelta,
+    /// Decoding may start here.
+    pub key: bool,
+}
+
+impl From<&Frame> for Timing {
+    fn from(frame: &Frame) -> Self {
+        Self { dts: frame.dts, pts: frame.pts, duration: frame.duration, key: frame.key }
+    }
+}
+
 /// What a frame's track is to the cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
@@ -74,21 +93,19 @@ impl Cutter {
         Self { target: Target::new(setting.into()), pace: Pace::default(), open: None, flushed: None }
     }
 
-    /// A cutter that goes on after another one, of which this is known: the start of its open segment, the end of its
-    /// media, and the target that it announced. It is to begin with [`Cutter::join`].
-    pub(crate) fn after(
-        setting: Duration,
-        open: Option<Timestamp>,
-        end: Option<Timestamp>,
-        announced: Option<u32>,
-    ) -> Self {
-        let target = Target::announced_before(setting.into(), announced);
-        Self { target, pace: Pace::until(end), open, flushed: end.filter(|_| open.is_none()) }
+    /// Another rendition leads from now on, with frames from the start of the open segment on.
+    pub(crate) fn hand_over(&mut self) {
+        self.pace = Pace::until(self.open.or(self.flushed));
+    }
+
+    /// Whether a segment is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
     }
 
     /// A segment begins with this frame, and nothing goes on from what was before: an epoch, a change of tracks,
     /// a skip, or the first frame of all.
-    pub fn join(&mut self, frame: &Frame, part: Part) -> Cut {
+    pub fn join(&mut self, frame: &Timing, part: Part) -> Cut {
         // Tracks overlap at the seam: sound sent last may lie past the first frame of what comes.
         let sent = self.pace.end(GONE).map_or(frame.dts, |sent| sent.min(frame.dts));
         let end = self.open.map_or(sent, |open| self.hold(open, sent));
@@ -101,7 +118,7 @@ impl Cutter {
     }
 
     /// Takes the next frame; a cut, if a segment begins with it.
-    pub fn push(&mut self, frame: &Frame, part: Part) -> Option<Cut> {
+    pub fn push(&mut self, frame: &Timing, part: Part) -> Option<Cut> {
         let time = self.pace.place(frame.dts, part);
         let cut = match self.open {
             None => Some(self.resume(time, frame, part)),
@@ -127,12 +144,7 @@ impl Cutter {
         Some(end)
     }
 
-    /// Whether the leading track has not been heard for so long that the others go on alone.
-    pub(crate) fn lead_is_gone(&self, frame: &Frame, part: Part) -> bool {
-        part == Part::Follow && self.pace.silence(self.pace.place(frame.dts, part)) > GONE
-    }
-
-    fn at_lead(&mut self, open: Timestamp, frame: &Frame) -> Option<Cut> {
+    fn at_lead(&mut self, open: Timestamp, frame: &Timing) -> Option<Cut> {
         let elapsed = frame.dts - open;
         if elapsed > self.target.limit() {
             return Some(self.overdue(open, frame.dts, frame.key, frame));
@@ -145,7 +157,7 @@ impl Cutter {
         wanted.then(|| self.begin(frame.dts, frame.dts, frame.key, false, frame))
     }
 
-    fn at_follow(&mut self, open: Timestamp, time: Timestamp, frame: &Frame) -> Option<Cut> {
+    fn at_follow(&mut self, open: Timestamp, time: Timestamp, frame: &Timing) -> Option<Cut> {
         let elapsed = time - open;
         if self.pace.silence(time) <= GONE || elapsed < self.target.aim_without_keys() {
             return None;
@@ -157,7 +169,7 @@ impl Cutter {
     }
 
     /// Data alone goes on: it has no say in where segments end, but may not fill one without end.
-    fn at_ride(&mut self, open: Timestamp, frame: &Frame) -> Option<Cut> {
+    fn at_ride(&mut self, open: Timestamp, frame: &Timing) -> Option<Cut> {
         let limit = open + self.target.limit();
         let deserted = self.pace.reach().is_none_or(|reach| frame.dts - reach > DESERTED);
         (deserted && frame.dts > limit).then(|| self.begin(limit, limit, false, false, frame))
@@ -165,7 +177,7 @@ impl Cutter {
 
     /// The frame comes too late to end the open segment. After a hole in the media the segment ends before the
     /// hole; otherwise it is said to end at the limit, as part of a frame's time.
-    fn overdue(&mut self, open: Timestamp, time: Timestamp, independent: bool, frame: &Frame) -> Cut {
+    fn overdue(&mut self, open: Timestamp, time: Timestamp, independent: bool, frame: &Timing) -> Cut {
         let limit = open + self.target.limit();
         let reach = self.pace.reach().unwrap_or(open);
         if time - reach <= HOLE {
@@ -180,7 +192,7 @@ impl Cutter {
     }
 
     /// The first frame after a flush.
-    fn resume(&mut self, time: Timestamp, frame: &Frame, part: Part) -> Cut {
+    fn resume(&mut self, time: Timestamp, frame: &Timing, part: Part) -> Cut {
         let key = part == Part::Lead && frame.key;
         let end = self.flushed.unwrap_or(time);
         let hole = time - end > HOLE;
@@ -193,7 +205,7 @@ impl Cutter {
         start: Timestamp,
         key: bool,
         discontinuity: bool,
-        frame: &Frame,
+        frame: &Timing,
     ) -> Cut {
         if let Some(open) = self.open.replace(start) {
             self.target.close(open, end);

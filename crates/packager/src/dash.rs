@@ -7,11 +7,16 @@
 
 mod form;
 mod mpd;
+mod texts;
 mod timeline;
 
 use media::{Kind, Rational, TimeDelta, Timestamp};
 
 pub use mpd::render;
+pub(crate) use texts::Texts;
+
+/// Name of the MPD.
+pub const MANIFEST: &str = "index.mpd";
 
 /// What a live MPD says (5.3.1).
 #[derive(Clone, PartialEq, Debug)]

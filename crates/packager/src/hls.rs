@@ -1,191 +1,172 @@
 //! HLS, RFC 8216: what a stream's playlists say and which segments they name.
 //!
-//! [`Output`] follows a carrier's chunks and keeps both playlists as text, made once per change, so that every
-//! viewer gets the same bytes. [`render_media`] and [`render_multivariant`] turn plain snapshots into text.
+//! [`Output`] follows the chunks of its rungs' TS carriers and keeps the playlists as text, made once per change, so
+//! that every viewer gets the same bytes. [`render_media`] and [`render_multivariant`] turn plain snapshots into text.
 
 mod media_playlist;
 mod multivariant;
+mod texts;
+
+use std::time::Duration;
 
 use bytes::Bytes;
-use media::Track;
+use media::TimeDelta;
 
-use crate::measure::{self, Rates};
-use crate::segment::Builder;
-use crate::ts::Chunk;
-use crate::window::{Moved, Window};
+use crate::cmaf::{Content, Lane};
+use crate::ladder::{Piece, Row, Segmenter, Unit};
+use crate::segment::{Body, Changes, FileKind};
+use crate::settings::{Rung, Settings};
+use crate::ts::{Chunk, begins_with_tables, newest_tables};
+use crate::window::{Cell, Ready, Window};
+use texts::{Sound, Stream};
 
-pub use crate::window::Added;
+pub(crate) use texts::Texts;
 
 pub use media_playlist::{MediaPlaylist, render_media};
 pub use multivariant::{Multivariant, SoundGroup, Variant, render_multivariant};
 
-pub use crate::settings::Settings;
+/// Name of the multivariant playlist.
+pub const MULTIVARIANT: &str = "index.m3u8";
 
-/// What a chunk changed.
-#[derive(Clone, Default, PartialEq, Debug)]
-pub struct Changes {
-    /// Segments that are now listed, in order.
-    pub added: Vec<Added>,
-    /// Names of segments that no player asks for any more: to be forgotten, and deleted where they were written to
-    /// disk.
-    pub removed: Vec<String>,
-    /// The media playlist has a new text.
-    pub media_playlist: bool,
-    /// The multivariant playlist has a new text.
-    pub multivariant: bool,
-}
-
-/// The HLS output of one stream.
+/// The HLS output of one stream, with segments of MPEG-TS.
 #[derive(Debug)]
 pub struct Output {
-    rendition: Rendition,
-    multivariant: Option<Bytes>,
-}
-
-/// One rendition: its segments and its media playlist.
-#[derive(Debug)]
-struct Rendition {
-    /// File name of the media playlist.
-    uri: String,
-    bandwidth: u64,
-    builder: Builder,
+    settings: Settings,
+    segmenter: Segmenter<Bytes>,
     window: Window,
-    rates: Rates,
-    text: Option<Bytes>,
-    independent: bool,
+    texts: Texts,
+    /// The newest tables that went into a segment, by rung.
+    tables: Vec<Vec<Bytes>>,
 }
 
 impl Output {
     /// An output without segments.
     pub fn new(settings: Settings) -> Self {
-        Self { rendition: Rendition::new(settings), multivariant: None }
-    }
-
-    /// Takes the next chunk of the carrier, in order and without a gap.
-    pub fn push(&mut self, chunk: &Chunk) -> Changes {
-        let Moved { added, removed } = self.rendition.push(chunk);
-        if added.is_empty() {
-            return Changes::default();
+        let mut segmenter = Segmenter::new(settings.target);
+        for rung in 0..settings.rungs.len() {
+            segmenter.add_lane(rung);
         }
-        let variants = self.rendition.variant().into_iter().collect();
-        let text = render_multivariant(&Multivariant {
-            independent: self.rendition.independent,
-            sounds: Vec::new(),
-            variants,
+        let streams = settings.rungs.iter().enumerate().map(|(lane, rung)| Stream {
+            name: rung.name.clone(),
+            rung: lane,
+            lane,
         });
-        let multivariant = self.multivariant.as_deref() != Some(text.as_bytes());
-        if multivariant {
-            self.multivariant = Some(text.into());
-        }
-        Changes { added, removed, media_playlist: true, multivariant }
+        let mut texts = Texts::new(settings.rungs.clone());
+        texts.set_lanes(streams.collect(), Vec::new());
+        let tables = settings.rungs.iter().map(|_| Vec::new()).collect();
+        Self { window: Window::new(&settings, TimeDelta::ZERO), segmenter, texts, tables, settings }
     }
 
-    /// The multivariant playlist; the same bytes until it changes. None until the
-    /// target is measured and a segment is listed.
-    pub fn multivariant(&self) -> Option<Bytes> {
-        self.multivariant.clone()
+    /// Takes the next chunk of a rung's carrier, in order and without a gap.
+    pub fn push(&mut self, rung: usize, chunk: &Chunk) -> Changes {
+        self.window.see(&chunk.context);
+        let rows = self.segmenter.push(rung, unit(chunk));
+        self.take(rows)
     }
 
-    /// File name of the media playlist, as the multivariant playlist gives it: `<rendition>.m3u8`.
-    pub fn media_playlist_name(&self) -> &str {
-        &self.rendition.uri
+    /// Takes note that it is `now`, where a rung is silent: segments that nothing goes on from are ended.
+    pub fn tick(&mut self, now: Duration) -> Changes {
+        let rows = self.segmenter.tick(now);
+        self.take(rows)
     }
 
-    /// The media playlist; the same bytes until it changes. None as long as there is
-    /// no [`Output::multivariant`].
-    pub fn media_playlist(&self) -> Option<Bytes> {
-        self.rendition.text.clone()
-    }
-}
-
-impl Rendition {
-    fn new(settings: Settings) -> Self {
-        Self {
-            uri: format!("{}.m3u8", settings.rendition),
-            bandwidth: settings.bandwidth,
-            builder: Builder::new(),
-            window: Window::new(settings),
-            rates: Rates::default(),
-            text: None,
-            independent: true,
-        }
+    /// Announces something else of a rung from now on. The multivariant playlist says so at once.
+    pub fn set_rung(&mut self, rung: usize, settings: Rung) -> Changes {
+        let texts = self.texts.set_rung(rung, settings, &self.window);
+        Changes { texts, ..Changes::default() }
     }
 
-    fn push(&mut self, chunk: &Chunk) -> Moved {
-        if let Some((body, media)) = self.builder.push(chunk) {
-            self.window.push(body, media);
-        }
-        if let Some(seconds) = chunk.cut.and_then(|cut| cut.target_duration) {
+    /// The text of that name, the same bytes until it changes. None as long as there is no media for it.
+    pub fn text(&self, name: &str) -> Option<Bytes> {
+        self.texts.get(name)
+    }
+
+    /// Rungs whose key frames are not where those of the leading rung are.
+    pub fn misaligned(&self) -> Vec<usize> {
+        self.segmenter.misaligned().collect()
+    }
+
+    fn take(&mut self, rows: Vec<Row<Bytes>>) -> Changes {
+        if let Some(seconds) = self.segmenter.target_duration() {
             self.window.set_target(seconds);
         }
-        self.window.see(&chunk.context);
-        if chunk.end.is_some() {
+        for Row { slot, pieces } in rows {
+            let sequence = self.window.sequence(&slot);
+            let rungs = self.settings.rungs.iter().zip(&mut self.tables);
+            let cells = pieces.into_iter().zip(rungs).map(|(piece, (rung, tables))| {
+                let name = format!("{}-{}-{sequence}.ts", rung.name, self.settings.run);
+                Some(cell(piece?, name, slot.discontinuity, tables))
+            });
+            let cells = cells.collect();
+            self.window.push(Ready { slot, cells });
+        }
+        if self.segmenter.has_ended() {
             self.window.end();
         }
         let moved = self.window.advance();
-        if !moved.added.is_empty() {
-            self.update(&moved.added);
-        }
-        moved
-    }
-
-    fn update(&mut self, added: &[Added]) {
-        let Some(target_duration) = self.window.target() else { return };
-        for added in added {
-            self.rates.note(&added.segment.body, target_duration);
-        }
-        let discontinuity_sequence = self.window.discontinuity_sequence();
-        let segments = self.window.listed().cloned().collect();
-        let playlist = MediaPlaylist { target_duration, discontinuity_sequence, segments };
-        self.independent = playlist.is_independent();
-        self.text = Some(render_media(&playlist).into());
-    }
-
-    /// What the multivariant playlist says of it: codecs of the newest segment, rates of all that are listed.
-    fn variant(&self) -> Option<Variant> {
-        let tracks = &self.window.listed().last()?.body.tracks;
-        let video = tracks.iter().find_map(|track| track.codec.video());
-        let stated = video.and_then(|video| video.frame_rate).map(|rate| rate.as_f64());
-        Some(Variant {
-            uri: self.uri.clone(),
-            bandwidth: self.rates.bandwidth(self.bandwidth),
-            average_bandwidth: measure::average(self.window.listed()),
-            codecs: codecs(tracks),
-            resolution: video
-                .map(|video| (video.width, video.height))
-                .filter(|&(width, height)| width > 0 && height > 0),
-            frame_rate: stated.or_else(|| measure::frame_rate(self.window.listed())),
-            audio: None,
-        })
+        let texts = if moved.rows > 0 { self.texts.update(&self.window) } else { Vec::new() };
+        Changes { added: moved.added, texts, removed: moved.removed }
     }
 }
 
-/// The codec strings of the tracks, each once. Empty where a track has none: CODECS has to name every format of
-/// the rendition (RFC 8216 4.3.4.2).
-fn codecs(tracks: &[Track]) -> Vec<String> {
-    let mut codecs = Vec::new();
-    for track in tracks {
-        let Some(codec) = track.codec.codec_string() else { return Vec::new() };
-        if !codecs.contains(&codec) {
-            codecs.push(codec);
-        }
+fn unit(chunk: &Chunk) -> Unit<Bytes> {
+    Unit {
+        timing: chunk.timing,
+        part: chunk.part,
+        leads: chunk.part == crate::cut::Part::Lead,
+        join: chunk.join,
+        program: chunk.join,
+        arrival: chunk.arrival,
+        context: chunk.context.clone(),
+        tracks: chunk.tracks.clone(),
+        size: chunk.bytes.len(),
+        payload: chunk.bytes.clone(),
     }
-    codecs
 }
 
-#[cfg(test)]
-mod tests {
-    use media::codec::{aac, opaque};
-    use media::{Codec, TrackId};
-
-    use super::*;
-
-    #[test]
-    fn codecs_are_all_or_none() {
-        let sound = Codec::Aac(aac::Config::decode(&[0x11, 0x90]).unwrap());
-        let data = Codec::Opaque(opaque::Config { stream_type: 0x02, descriptors: Bytes::new() });
-        let track = |id, codec: &Codec| Track { id: TrackId(id), codec: codec.clone() };
-        assert_eq!(codecs(&[track(1, &sound), track(2, &sound)]), ["mp4a.40.2"]);
-        assert!(codecs(&[track(1, &sound), track(2, &data)]).is_empty());
+/// The segment of a piece. One that no tables begin repeats those of the segment before.
+fn cell(piece: Piece<Bytes>, name: String, discontinuity: bool, tables: &mut Vec<Bytes>) -> Cell {
+    let pictures = piece.units.iter().filter(|unit| unit.leads && unit.has_pictures()).count();
+    let tracks = piece.units.last().map(|unit| unit.tracks.clone()).unwrap_or_default();
+    let newest = newest_tables(piece.units.iter().rev().map(|unit| &unit.payload));
+    let units = piece.units.into_iter().map(|unit| unit.payload).filter(|bytes| !bytes.is_empty());
+    let mut parts: Vec<Bytes> = units.collect();
+    if !parts.first().is_some_and(|first| begins_with_tables(first)) {
+        parts.splice(0..0, tables.drain(..));
     }
+    if !newest.is_empty() {
+        *tables = newest;
+    }
+    let body = Body {
+        start: piece.start,
+        duration: piece.duration,
+        size: parts.iter().map(Bytes::len).sum(),
+        independent: piece.independent,
+        discontinuity,
+        tracks,
+        pictures: u32::try_from(pictures).unwrap_or(u32::MAX),
+        fragment: None,
+    };
+    Cell { name, kind: FileKind::Ts, init: None, body, parts }
+}
+
+/// The playlists of lanes of one track each: a variant per rung with pictures, and the sound beside them. Sound alone is
+/// a variant itself.
+pub(crate) fn lanes(lanes: &[Lane], segmenter: &Segmenter<Bytes>) -> (Vec<Stream>, Vec<Sound>) {
+    let (mut streams, mut sounds) = (Vec::new(), Vec::new());
+    for (index, lane) in lanes.iter().enumerate() {
+        let name = lane.name.clone();
+        match lane.content {
+            Content::Pictures { rung } => streams.push(Stream { name, rung, lane: index }),
+            Content::Sound { ordinal } => sounds.push(Sound { name, lane: index, ordinal }),
+        }
+    }
+    streams.sort_by_key(|stream| stream.rung);
+    sounds.sort_by_key(|sound| sound.ordinal);
+    if streams.is_empty() {
+        let alone =
+            |sound: Sound| Stream { rung: segmenter.rung_of(sound.lane), name: sound.name, lane: sound.lane };
+        streams = sounds.drain(..).map(alone).collect();
+    }
+    (streams, sounds)
 }

@@ -58,15 +58,14 @@ mod tests {
 
     fn body(ms: i64, bytes: usize, pictures: u32) -> Body {
         Body {
-            epoch: 0,
             start: Timestamp::ZERO,
             duration: TimeDelta::from_millis(ms),
-            delay: TimeDelta::ZERO,
             size: bytes,
             independent: true,
             discontinuity: false,
             tracks: Arc::default(),
             pictures,
+            fragment: None,
         }
     }
 

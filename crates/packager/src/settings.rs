@@ -1,12 +1,16 @@
-//! What the operator and the run say about a rendition.
+//! What the operator and the run say about an output.
 
-/// How a rendition is named, and how its segments are numbered, kept and announced.
+use std::time::Duration;
+
+/// How an output's segments are cut, numbered, kept and announced.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// Name of the rendition, `track_1` by default: the first part of file names.
-    pub rendition: String,
+    /// The rungs of the ladder, one without a ladder.
+    pub rungs: Vec<Rung>,
     /// Run id: lower-case alphanumerics, other than in any run before.
     pub run: String,
+    /// Segment length to aim at, held to 1 … 12 s.
+    pub target: Duration,
     /// The first MEDIA-SEQUENCE: the Unix second of the start, so that numbers go on across a restart. They do not
     /// outrun that clock: but for jitter, no segment that the next one goes on from is shorter than a second.
     pub first_sequence: u64,
@@ -17,6 +21,15 @@ pub struct Settings {
     pub window: usize,
     /// Segments that stay available beyond the one window that all of them do after they left the playlist.
     pub history: usize,
-    /// The BANDWIDTH to announce at least, in bits per second.
+}
+
+/// What the operator says of a rung.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Rung {
+    /// Its name, `track_1` by default: the first part of file names.
+    pub name: String,
+    /// The bit rate to announce at least, in bits per second; zero where nothing is said.
     pub bandwidth: u64,
+    /// Width and height to announce; what the bitstream says, where nothing is said.
+    pub size: Option<(u32, u32)>,
 }

@@ -1,6 +1,4 @@
-//! The MPEG-TS carrier: a stream's frames as transport packets, muxed once for HLS and for every viewer.
-
-mod program;
+//! The MPEG-TS carrier: a rendition's frames as transport packets, muxed once for HLS and for every viewer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +6,15 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use hub::{Context, Entry};
 use media::{TimeDelta, Timestamp, Track};
-use mpegts::{Mux, Omitted};
+use mpegts::Mux;
 
-use crate::cut::{Cut, Cutter, Part};
-use program::{Program, Switch};
+use crate::cut::{Part, Timing};
+use crate::program::{Gate, Omitted};
 
 /// How often a viewer of a stream without video may start.
 const SOUND_START: TimeDelta = TimeDelta::from_millis(500);
+/// Pictures are taken for gone once sound is this much ahead of them: viewers may start without them.
+const GONE: TimeDelta = TimeDelta::from_secs(2);
 /// Room for tables, headers and the stuffing of the last packet.
 const SPARE_BYTES: usize = 4 * mpegts::PACKET_BYTES;
 
@@ -25,22 +25,20 @@ const BASE: Timestamp = Timestamp::ZERO;
 /// The packets of one frame, with what readers need to know about them. Cloning shares the bytes.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    /// Whole transport packets; none where the chunk is only an `end`.
+    /// Whole transport packets.
     pub bytes: Bytes,
-    /// Decode time of the frame.
-    pub dts: Timestamp,
-    /// Presentation time of the frame.
-    pub pts: Timestamp,
+    /// When the frame is decoded and shown.
+    pub timing: Timing,
+    /// The part of the frame's track in the cut.
+    pub part: Part,
+    /// The program takes effect with this frame: nothing goes on from what was before.
+    pub join: bool,
     /// When the frame came in, on the monotonic clock of the process.
     pub arrival: Duration,
     /// A viewer may start here: PAT, PMT and a key frame, or sound where there is no video.
     pub start: bool,
     /// To be sent before `bytes` to a viewer that skipped to this chunk; empty unless `start`.
     pub splice: Bytes,
-    /// A segment begins with this chunk.
-    pub cut: Option<Cut>,
-    /// The source has fallen silent: the media, and the open segment, end at this time.
-    pub end: Option<Timestamp>,
     /// The frame is a picture of the leading video track.
     pub picture: bool,
     /// The stream's state: epoch and wall clock.
@@ -63,212 +61,174 @@ impl hub::Item for Chunk {
     }
 }
 
-/// What was made of a stream, for a carrier that goes on where another one failed.
+/// What was made of a rendition, for a carrier that goes on where another one failed: context and tracks of the
+/// newest chunk.
 #[derive(Clone, Debug, Default)]
-pub struct Past {
-    /// Context and tracks of the newest chunk.
-    newest: Option<(Arc<Context>, Arc<[Track]>)>,
-    arrival: Duration,
-    /// Decode time up to which there is media.
-    end: Option<Timestamp>,
-    /// Start of the open segment.
-    open: Option<Timestamp>,
-    target_duration: Option<u32>,
-}
+pub struct Past(Option<(Arc<Context>, Arc<[Track]>)>);
 
 impl Past {
     /// Takes note of the next chunk.
     pub fn note(&mut self, chunk: &Chunk) {
-        self.newest = Some((Arc::clone(&chunk.context), Arc::clone(&chunk.tracks)));
-        self.arrival = chunk.arrival;
-        self.end = self.end.max(chunk.end.or(Some(chunk.dts)));
-        if let Some(cut) = chunk.cut {
-            self.open = Some(cut.start);
-            self.target_duration = cut.target_duration.or(self.target_duration);
-        } else if chunk.end.is_some() {
-            self.open = None;
-        }
+        self.0 = Some((Arc::clone(&chunk.context), Arc::clone(&chunk.tracks)));
     }
 }
 
-/// Muxes the entries of one rendition.
-///
-/// Every output starts decodable: nothing is muxed before the first key frame of the video track, and again
-/// after each epoch. A change of tracks inside an epoch waits for a key frame too, unless the video itself
-/// changed; until then the tracks that stayed the same go on. Where no key frame comes for 12 s, the rest goes on
-/// without it.
+/// Muxes the entries of one rendition; which of them, `program::Gate` decides.
 #[derive(Debug)]
 pub struct Carrier {
-    cutter: Cutter,
+    gate: Gate,
     mux: Mux,
-    /// Context of the newest entry.
-    context: Option<Arc<Context>>,
-    /// What the mux carries now.
-    program: Program,
-    /// What it is to carry.
-    switch: Option<Switch>,
-    omitted: Vec<Omitted>,
-    skipped: bool,
+    /// Something was muxed, here or by the carrier before.
+    begun: bool,
     last_start: Option<Timestamp>,
-    /// Decode time of the newest chunk.
-    last: Option<Timestamp>,
-    /// When the frame of the newest chunk came in.
-    arrival: Duration,
+    /// The end of the newest picture.
+    pictures_end: Option<Timestamp>,
+}
+
+/// Tracks that MPEG-TS has no form for.
+fn omits(tracks: &[Track]) -> Vec<Omitted> {
+    // A mux of its own, for only the mux knows what it takes.
+    let omitted = Mux::new(Timestamp::ZERO).set_tracks(tracks);
+    omitted
+        .into_iter()
+        .map(|omitted| Omitted { track: omitted.track, reason: omitted.reason.to_owned() })
+        .collect()
 }
 
 impl Carrier {
-    /// A carrier whose segments aim at `target`, held to 1 … 12 s.
-    pub fn new(target: Duration) -> Self {
+    /// A carrier of which nothing was muxed yet.
+    pub fn new() -> Self {
         Self {
-            cutter: Cutter::new(target),
+            gate: Gate::new(omits),
             mux: Mux::new(BASE),
-            context: None,
-            program: Program::default(),
-            switch: None,
-            omitted: Vec::new(),
-            skipped: false,
+            begun: false,
             last_start: None,
-            last: None,
-            arrival: Duration::ZERO,
+            pictures_end: None,
         }
     }
 
     /// A carrier that goes on after another one that made `past`: it begins at the next key frame, with the marks of a
-    /// break, and its segments keep to the target duration that was announced.
-    pub fn resume(target: Duration, past: &Past) -> Self {
-        let mut carrier = Self::new(target);
-        let Some((context, tracks)) = past.newest.clone() else { return carrier };
-        carrier.cutter = Cutter::after(target, past.open, past.end, past.target_duration);
+    /// break.
+    pub fn resume(past: &Past) -> Self {
+        let mut carrier = Self::new();
+        let Some((context, tracks)) = past.0.clone() else { return carrier };
         // The map that receivers know has the first version: another one that follows gets the next.
         carrier.mux.set_tracks(&tracks);
-        carrier.context = Some(context);
-        carrier.skipped = true;
-        carrier.last = past.end;
-        carrier.arrival = past.arrival;
+        carrier.gate = Gate::after(omits, context);
+        carrier.begun = true;
         carrier
     }
 
     /// Muxes the next entry. None: the frame is left out, for its track is not carried or waits for a key frame.
     pub fn push(&mut self, entry: &Entry) -> Option<Chunk> {
-        self.see(entry);
-        let frame = &entry.frame;
-        if let Some(switch) = self.switch.take_if(|switch| switch.is_due(frame)) {
-            return Some(self.join(entry, switch.program));
-        }
-        if self.switch.as_ref().is_some_and(|switch| !switch.spares(&self.program, frame.track)) {
-            return None;
-        }
-        let part = self.program.part(frame.track)?;
-        let gone = self.cutter.lead_is_gone(frame, part);
-        let cut = self.cutter.push(frame, part);
-        let start = match part {
-            Part::Lead if self.program.has_video() => frame.key,
-            Part::Lead => cut.is_some() || self.last_start.is_none_or(|last| frame.dts - last >= SOUND_START),
-            Part::Follow => cut.is_some() && gone,
-            Part::Ride => false,
-        };
-        Some(self.chunk(entry, cut, start))
-    }
-
-    /// Ends the open segment, for a source that has fallen silent. The chunk has no bytes. Media that comes after
-    /// all begins a new segment. None: nothing is open.
-    pub fn flush(&mut self) -> Option<Chunk> {
-        let (context, last) = (self.context.clone()?, self.last?);
-        let end = self.cutter.flush()?;
-        Some(Chunk {
-            bytes: Bytes::new(),
-            dts: last,
-            pts: last,
-            arrival: self.arrival,
-            start: false,
-            splice: Bytes::new(),
-            cut: None,
-            end: Some(end),
-            picture: false,
-            context,
-            tracks: Arc::clone(self.program.tracks()),
-        })
-    }
-
-    /// Entries were missed: what comes next does not go on from what was before.
-    pub fn mark_skipped(&mut self) {
-        self.skipped = true;
-    }
-
-    /// Tracks of the stream that MPEG-TS cannot carry.
-    pub fn omitted(&self) -> &[Omitted] {
-        &self.omitted
-    }
-
-    /// Frames that belonged into the stream and were left out; see [`Mux::dropped`].
-    pub fn dropped(&self) -> u64 {
-        self.mux.dropped()
-    }
-
-    /// Notices what changed between the last entry and this one.
-    fn see(&mut self, entry: &Entry) {
-        let context = &entry.context;
-        let skipped = std::mem::take(&mut self.skipped);
-        if !skipped && self.context.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, context)) {
-            return;
-        }
-        let seen = self.context.replace(Arc::clone(context));
-        let broken = skipped || seen.as_ref().is_none_or(|seen| seen.epoch.id != context.epoch.id);
-        if !broken && seen.is_some_and(|seen| seen.tracks == context.tracks) {
-            return;
-        }
-        let (program, omitted) = Program::new(&context.tracks);
-        self.omitted = omitted;
-        let now = entry.frame.dts;
-        self.switch = match self.switch.take() {
-            _ if broken => Some(Switch::hard(program, now)),
-            Some(switch) if switch.hard => Some(switch.retarget(program, &self.program)),
-            _ if program == self.program => None,
-            Some(switch) => Some(switch.retarget(program, &self.program)),
-            None => Some(Switch::soft(program, &self.program, now)),
-        };
-    }
-
-    /// A program takes effect with this entry.
-    fn join(&mut self, entry: &Entry, program: Program) -> Chunk {
-        let frame = &entry.frame;
-        self.mux.set_tracks(program.tracks());
-        self.program = program;
-        let part = self.program.part(frame.track).unwrap_or(Part::Ride);
-        let cut = self.cutter.join(frame, part);
-        self.chunk(entry, Some(cut), frame.key)
-    }
-
-    fn chunk(&mut self, entry: &Entry, cut: Option<Cut>, start: bool) -> Chunk {
-        let frame = &entry.frame;
+        let passed = self.gate.push(entry)?;
         let mux = &mut self.mux;
-        if self.last.is_some() && cut.is_some_and(|cut| cut.discontinuity) {
-            mux.mark_discontinuity();
+        if passed.join {
+            mux.set_tracks(self.gate.program().tracks());
+            if self.begun {
+                mux.mark_discontinuity();
+            }
         }
+        self.begun = true;
+        let frame = &entry.frame;
+        let start = self.is_start(entry, passed.part, passed.join);
+        let mux = &mut self.mux;
         let mut splice = BytesMut::new();
         let mut bytes = BytesMut::with_capacity(frame.data.len() + frame.data.len() / 16 + SPARE_BYTES);
         if start {
             mux.splice(&mut splice);
             self.last_start = Some(frame.dts);
         }
-        if start || cut.is_some() {
+        if start || passed.join {
             mux.tables(&mut bytes);
         }
         mux.frame(frame, &mut bytes);
-        self.last = Some(frame.dts);
-        self.arrival = entry.arrival;
-        Chunk {
+        let program = self.gate.program();
+        let picture = program.has_video() && passed.part == Part::Lead;
+        if picture {
+            self.pictures_end = Some(frame.dts + frame.duration);
+        }
+        Some(Chunk {
             bytes: bytes.freeze(),
-            dts: frame.dts,
-            pts: frame.pts,
+            timing: frame.into(),
+            part: passed.part,
+            join: passed.join,
             arrival: entry.arrival,
             start,
             splice: splice.freeze(),
-            cut,
-            end: None,
-            picture: self.program.has_video() && self.program.part(frame.track) == Some(Part::Lead),
+            picture,
             context: Arc::clone(&entry.context),
-            tracks: Arc::clone(self.program.tracks()),
+            tracks: Arc::clone(program.tracks()),
+        })
+    }
+
+    fn is_start(&self, entry: &Entry, part: Part, join: bool) -> bool {
+        let frame = &entry.frame;
+        let due = self.last_start.is_none_or(|last| frame.dts - last >= SOUND_START);
+        match part {
+            Part::Lead if self.gate.program().has_video() => frame.key,
+            _ if join => frame.key,
+            Part::Lead => due,
+            Part::Follow => due && self.pictures_end.is_none_or(|end| frame.dts - end > GONE),
+            Part::Ride => false,
         }
     }
+
+    /// Entries were missed: what comes next does not go on from what was before.
+    pub fn mark_skipped(&mut self) {
+        self.gate.mark_skipped();
+    }
+
+    /// Tracks of the stream that MPEG-TS cannot carry.
+    pub fn omitted(&self) -> &[Omitted] {
+        self.gate.omitted()
+    }
+
+    /// Frames that belonged into the stream and were left out; see [`Mux::dropped`].
+    pub fn dropped(&self) -> u64 {
+        self.mux.dropped()
+    }
+}
+
+impl Default for Carrier {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// PID of a packet, and whether a table or a PES packet begins in it.
+fn pid(packet: &[u8]) -> (u16, bool) {
+    (u16::from_be_bytes([packet[1] & 0x1f, packet[2]]), packet[1] & 0x40 != 0)
+}
+
+/// Whether a receiver can begin with these packets.
+pub(crate) fn begins_with_tables(packets: &[u8]) -> bool {
+    packets.len() >= mpegts::PACKET_BYTES && pid(packets) == (mpegts::PAT_PID, true)
+}
+
+/// The newest tables in the packets of `chunks`, given newest first: PAT and PMT as they stand there. A segment that
+/// has to begin where no tables are repeats them; packets may be sent twice (ISO/IEC 13818-1 2.4.3.3).
+pub(crate) fn newest_tables<'a>(chunks: impl Iterator<Item = &'a Bytes>) -> Vec<Bytes> {
+    // The packets of the map, read backwards to its beginning.
+    let (mut map, mut is_whole) = (Vec::new(), false);
+    for chunk in chunks {
+        let count = chunk.len() / mpegts::PACKET_BYTES;
+        for at in (0..count).rev().map(|n| n * mpegts::PACKET_BYTES) {
+            let packet = chunk.slice(at..at + mpegts::PACKET_BYTES);
+            let has_payload = packet[3] & 0x10 != 0;
+            match pid(&packet) {
+                (mpegts::PMT_PID, begins) if has_payload && !is_whole => {
+                    is_whole = begins;
+                    map.push(packet);
+                }
+                (mpegts::PAT_PID, true) if has_payload && is_whole => {
+                    map.push(packet);
+                    map.reverse();
+                    return map;
+                }
+                _ => {}
+            }
+        }
+    }
+    Vec::new()
 }

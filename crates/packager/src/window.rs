@@ -1,148 +1,215 @@
-//! The segments of one rendition: held until they may be told of, numbered, listed, kept for those who ask late,
-//! and let go (RFC 8216 6.2.1 and 6.2.2).
+//! The segments of an output: held until they may be told of, numbered, listed, kept for those who ask late, and let
+//! go (RFC 8216 6.2.1 and 6.2.2). All lanes move on together, row by row.
 
 mod hold;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hub::Context;
 use media::{TimeDelta, Timestamp};
 
-use crate::segment::{Body, Media, Segment};
+use crate::ladder::Slot;
+use crate::segment::{Body, File, FileKind, Segment};
 use crate::settings::Settings;
 use hold::Hold;
 
+/// A row whose segments are made.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Ready {
+    pub(crate) slot: Slot,
+    /// By lane. None: no media.
+    pub(crate) cells: Vec<Option<Cell>>,
+}
+
+/// A segment before it is listed.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Cell {
+    pub(crate) name: String,
+    pub(crate) kind: FileKind,
+    pub(crate) init: Option<Arc<str>>,
+    pub(crate) body: Body,
+    pub(crate) parts: Vec<Bytes>,
+}
+
+impl Ready {
+    fn size(&self) -> usize {
+        self.cells.iter().flatten().map(|cell| cell.body.size).sum()
+    }
+}
+
+/// A row of listed segments. Never changes.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Listed {
+    pub(crate) slot: Slot,
+    /// Unix time of its start.
+    pub(crate) date: Timestamp,
+    /// Discontinuities before it, counted on from the first number.
+    discontinuities: u64,
+    /// By lane; a gap where a lane that had begun has no media. None: the lane had not begun.
+    cells: Vec<Option<Arc<Segment>>>,
+}
+
+impl Listed {
+    /// The segment of a lane, or its gap.
+    pub(crate) fn segment(&self, lane: usize) -> Option<&Arc<Segment>> {
+        self.cells.get(lane)?.as_ref()
+    }
+
+    /// The segment of a lane, unless it is a gap.
+    pub(crate) fn media(&self, lane: usize) -> Option<&Arc<Segment>> {
+        self.segment(lane).filter(|segment| !segment.gap)
+    }
+}
+
 /// What became of the segments.
 #[derive(Clone, Default, PartialEq, Debug)]
-pub struct Moved {
-    /// Newly listed, in order.
-    pub added: Vec<Added>,
+pub(crate) struct Moved {
+    /// Newly listed, in order. Their bytes are handed over, and not kept here.
+    pub(crate) added: Vec<File>,
+    /// Rows newly listed.
+    pub(crate) rows: usize,
     /// Names of those that are available no longer.
-    pub removed: Vec<String>,
+    pub(crate) removed: Vec<String>,
 }
 
-/// A segment that is listed from now on. Its bytes are handed over, and not kept here.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Added {
-    /// What is told of it.
-    pub segment: Arc<Segment>,
-    /// Its bytes.
-    pub media: Media,
-}
-
-/// The segments of one rendition.
+/// The segments of an output.
 #[derive(Debug)]
-pub struct Window {
-    settings: Settings,
+pub(crate) struct Window {
+    first_sequence: u64,
+    window: usize,
+    history: usize,
+    /// Media time that is listed at least, beside three target durations.
+    depth: TimeDelta,
     target: Option<u32>,
     hold: Hold,
-    /// Number of the next segment listed.
-    next: u64,
-    /// EXT-X-DISCONTINUITY-SEQUENCE: discontinuities that left the list, counted on from the first number.
-    discontinuity_sequence: u64,
-    /// Media time of all segments ever listed.
+    /// Number of the first discontinuity of the next row.
+    discontinuities: u64,
+    /// Media time of all rows ever listed.
     told: TimeDelta,
     /// The longest that the list ever was.
     longest: TimeDelta,
+    /// Whether a lane has had media.
+    begun: Vec<bool>,
     /// Oldest first; they follow those that left.
-    listed: VecDeque<Arc<Segment>>,
+    listed: VecDeque<Listed>,
     /// No longer listed, with `told` as it was when they left.
-    left: VecDeque<(Arc<Segment>, TimeDelta)>,
+    left: VecDeque<(Listed, TimeDelta)>,
 }
 
-fn total(segments: &VecDeque<Arc<Segment>>) -> TimeDelta {
-    segments.iter().fold(TimeDelta::ZERO, |sum, segment| sum + segment.body.duration)
+fn total(rows: &VecDeque<Listed>) -> TimeDelta {
+    rows.iter().fold(TimeDelta::ZERO, |sum, row| sum + row.slot.duration)
 }
 
 impl Window {
-    /// A window without segments.
-    pub fn new(settings: Settings) -> Self {
+    /// A window without segments, which lists media of this `depth` at least once there is as much.
+    pub(crate) fn new(settings: &Settings, depth: TimeDelta) -> Self {
         Self {
+            first_sequence: settings.first_sequence,
+            window: settings.window.max(1),
+            history: settings.history,
+            depth,
             target: None,
             hold: Hold::default(),
-            next: settings.first_sequence,
-            discontinuity_sequence: settings.first_discontinuity,
+            discontinuities: settings.first_discontinuity,
             told: TimeDelta::ZERO,
             longest: TimeDelta::ZERO,
+            begun: Vec::new(),
             listed: VecDeque::new(),
             left: VecDeque::new(),
-            settings,
         }
     }
 
     /// Takes the target duration in seconds. The first one stays.
-    pub fn set_target(&mut self, seconds: u32) {
+    pub(crate) fn set_target(&mut self, seconds: u32) {
         self.target.get_or_insert(seconds);
     }
 
     /// The target duration in seconds.
-    pub fn target(&self) -> Option<u32> {
+    pub(crate) fn target(&self) -> Option<u32> {
         self.target
     }
 
     /// Takes the state of the stream: its epoch, and the wall clock once that is settled.
-    pub fn see(&mut self, context: &Context) {
+    pub(crate) fn see(&mut self, context: &Context) {
         self.hold.see(context);
     }
 
-    /// Takes the next segment. It is listed by [`Window::advance`] once target and wall clock are known, so that
-    /// nothing that was told ever changes.
-    pub fn push(&mut self, body: Body, media: Media) {
-        self.hold.push(body, media);
+    /// The media sequence number of a slot.
+    pub(crate) fn sequence(&self, slot: &Slot) -> u64 {
+        self.first_sequence + slot.number
+    }
+
+    /// Takes the next row. It is listed by [`Window::advance`] once target and wall clock are known, so that nothing
+    /// that was told ever changes.
+    pub(crate) fn push(&mut self, row: Ready) {
+        self.hold.push(row);
     }
 
     /// The source is silent: what waits for the wall clock waits no longer.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.hold.release();
     }
 
     /// Lists what can be listed, and lets go what need not be kept.
-    pub fn advance(&mut self) -> Moved {
+    pub(crate) fn advance(&mut self) -> Moved {
         let mut moved = Moved::default();
         let Some(target) = self.target else {
             self.hold.drop_excess();
             return moved;
         };
-        while let Some((body, media, date)) = self.hold.pop() {
-            moved.added.push(Added { segment: self.list(body, date), media });
+        while let Some((row, date)) = self.hold.pop() {
+            moved.rows += usize::from(self.list(row, date, &mut moved.added));
         }
-        if moved.added.is_empty() {
+        if moved.rows == 0 {
             return moved;
         }
-        self.shorten(TimeDelta::from_secs(i64::from(target)).times(3));
+        self.shorten(TimeDelta::from_secs(i64::from(target)).times(3).max(self.depth));
         self.let_go(&mut moved.removed);
         moved
     }
 
-    fn list(&mut self, mut body: Body, program_date_time: Timestamp) -> Arc<Segment> {
+    /// Lists a row, unless no lane has begun yet.
+    fn list(&mut self, row: Ready, date: Timestamp, added: &mut Vec<File>) -> bool {
+        let sequence = self.sequence(&row.slot);
+        let mut slot = row.slot;
         // Numbers go on across a restart, but nothing else does.
-        body.discontinuity |= self.next == self.settings.first_sequence;
-        let name = self.name(self.next);
-        let (gap, init) = (false, None);
-        let segment = Arc::new(Segment { sequence: self.next, name, program_date_time, gap, init, body });
-        self.next += 1;
-        self.told += segment.body.duration;
-        self.listed.push_back(Arc::clone(&segment));
-        segment
-    }
-
-    fn name(&self, sequence: u64) -> String {
-        format!("{}-{}-{sequence}.ts", self.settings.rendition, self.settings.run)
+        slot.discontinuity |= self.told == TimeDelta::ZERO;
+        self.begun.resize(row.cells.len().max(self.begun.len()), false);
+        for (begun, cell) in self.begun.iter_mut().zip(&row.cells) {
+            *begun |= cell.is_some();
+        }
+        if !self.begun.contains(&true) {
+            return false;
+        }
+        let cells = row.cells.into_iter().zip(&self.begun).map(|(cell, begun)| {
+            let Some(Cell { name, kind, init, mut body, parts }) = cell else {
+                return begun.then(|| Arc::new(gap(sequence, &slot, date)));
+            };
+            added.push(File { name: name.clone(), kind, parts });
+            body.discontinuity = slot.discontinuity;
+            let program_date_time = date + (body.start - slot.start);
+            Some(Arc::new(Segment { sequence, name, program_date_time, gap: false, init, body }))
+        });
+        let cells = cells.collect();
+        self.listed.push_back(Listed { slot, date, discontinuities: self.discontinuities, cells });
+        self.discontinuities += u64::from(slot.discontinuity);
+        self.told += slot.duration;
+        true
     }
 
     /// Takes from the front of the list what is over the window, while `least` remains (RFC 8216 6.2.2).
     fn shorten(&mut self, least: TimeDelta) {
         let mut rest = total(&self.listed);
-        while self.listed.len() > self.settings.window.max(1) {
+        while self.listed.len() > self.window {
             let Some(first) = self.listed.front() else { return };
-            rest -= first.body.duration;
+            rest -= first.slot.duration;
             if rest < least {
                 return;
             }
-            self.discontinuity_sequence += u64::from(first.body.discontinuity);
             let told = self.told;
-            self.left.extend(self.listed.pop_front().map(|segment| (segment, told)));
+            self.left.extend(self.listed.pop_front().map(|row| (row, told)));
         }
     }
 
@@ -150,25 +217,55 @@ impl Window {
     /// (RFC 8216 6.2.2); with segments of one length that is one window more, and one segment.
     fn let_go(&mut self, removed: &mut Vec<String>) {
         self.longest = self.longest.max(total(&self.listed));
-        let count = self.listed.len() + 1 + self.settings.history;
+        let count = self.listed.len() + 1 + self.history;
         while self.left.len() > count {
-            let over = |(segment, told): &(Arc<Segment>, TimeDelta)| {
-                self.told - *told >= self.longest + segment.body.duration
-            };
+            let over =
+                |(row, told): &(Listed, TimeDelta)| self.told - *told >= self.longest + row.slot.duration;
             if !self.left.front().is_some_and(over) {
                 return;
             }
-            removed.extend(self.left.pop_front().map(|(segment, _)| segment.name.clone()));
+            let Some((row, _)) = self.left.pop_front() else { return };
+            for segment in row.cells.into_iter().flatten().filter(|segment| !segment.gap) {
+                removed.push(segment.name.clone());
+                let init = segment.init.as_ref().filter(|init| !self.is_used(init));
+                removed.extend(init.map(|init| init.to_string()).filter(|init| !removed.contains(init)));
+            }
         }
     }
 
-    /// The segments listed, oldest first.
-    pub fn listed(&self) -> impl ExactSizeIterator<Item = &Arc<Segment>> {
+    fn is_used(&self, init: &Arc<str>) -> bool {
+        let rows = self.left.iter().map(|(row, _)| row).chain(&self.listed);
+        rows.flat_map(|row| row.cells.iter().flatten()).any(|segment| segment.init.as_ref() == Some(init))
+    }
+
+    /// The rows listed, oldest first.
+    pub(crate) fn listed(&self) -> impl DoubleEndedIterator<Item = &Listed> + ExactSizeIterator {
         self.listed.iter()
     }
 
-    /// EXT-X-DISCONTINUITY-SEQUENCE of the list.
-    pub fn discontinuity_sequence(&self) -> u64 {
-        self.discontinuity_sequence
+    /// The segments and gaps of a lane, from its first one on.
+    pub(crate) fn lane(&self, lane: usize) -> impl DoubleEndedIterator<Item = &Arc<Segment>> {
+        self.listed.iter().filter_map(move |row| row.segment(lane))
     }
+
+    /// EXT-X-DISCONTINUITY-SEQUENCE of the list of a lane.
+    pub(crate) fn discontinuity_sequence(&self, lane: usize) -> u64 {
+        let first = self.listed.iter().find(|row| row.segment(lane).is_some());
+        first.map_or(self.discontinuities, |row| row.discontinuities)
+    }
+}
+
+/// What stands for a segment that a lane does not have.
+fn gap(sequence: u64, slot: &Slot, date: Timestamp) -> Segment {
+    let body = Body {
+        start: slot.start,
+        duration: slot.duration,
+        size: 0,
+        independent: true,
+        discontinuity: slot.discontinuity,
+        tracks: Arc::default(),
+        pictures: 0,
+        fragment: None,
+    };
+    Segment { sequence, name: "gap".to_owned(), program_date_time: date, body, gap: true, init: None }
 }

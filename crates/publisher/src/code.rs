@@ -109,6 +109,13 @@ pub struct Address {
     pub rendition: Option<String>,
 }
 
+impl From<Code> for Address {
+    /// The stream as a whole.
+    fn from(code: Code) -> Self {
+        Self { code, rendition: None }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.rendition {

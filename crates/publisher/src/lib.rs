@@ -14,6 +14,7 @@ mod limits;
 pub mod listener;
 mod output;
 mod refusals;
+mod restart;
 mod rung;
 mod service;
 pub mod session;

@@ -9,6 +9,7 @@ use media::timeline::SourceClock;
 
 use crate::code::Code;
 use crate::config::{self, Rendition};
+use crate::output::cutting::Cutting;
 use crate::output::ts;
 use crate::session::{Ended, Open, Session};
 use crate::status::{RenditionStatus, SourceStatus};
@@ -25,7 +26,8 @@ pub(crate) struct Rung {
     code: Code,
     pub(crate) config: Rendition,
     pub(crate) hub: Arc<hub::Stream>,
-    pub(crate) ts: ts::Output,
+    pub(crate) ts: Arc<ts::Output>,
+    pub(crate) cutting: Arc<Cutting>,
     /// Its name in the log; none where the stream has no ladder.
     shown: Option<String>,
     source: Mutex<Option<Arc<Session>>>,
@@ -73,7 +75,8 @@ impl Rung {
         stream: &config::Stream,
         config: Rendition,
         hub: Arc<hub::Stream>,
-        ts: ts::Output,
+        ts: Arc<ts::Output>,
+        cutting: Arc<Cutting>,
     ) -> Self {
         Self {
             code: stream.code.clone(),
@@ -81,6 +84,7 @@ impl Rung {
             config,
             hub,
             ts,
+            cutting,
             source: Mutex::new(None),
             last_error: Mutex::new(None),
             damage_logged: Mutex::new(None),
@@ -183,6 +187,23 @@ impl Rung {
         *lock(&self.last_error) = Some((SystemTime::now(), error.into()));
     }
 
+    /// Resolves when none of its workers runs any more, after the stream or the rung was cancelled.
+    pub(crate) async fn stopped(&self) {
+        self.cutting.stopped().await;
+        self.ts.stopped().await;
+    }
+
+    /// How good the rung is for a viewer who named none.
+    pub(crate) fn rank(&self, now: Duration) -> Rank {
+        rank(&self.config, &self.hub.status(now), now, self.cutting.place().unwrap_or(usize::MAX))
+    }
+
+    /// What viewers will miss, as sentences.
+    fn warnings(&self) -> Vec<String> {
+        let of_outputs = self.ts.warnings().into_iter().chain(self.cutting.warnings());
+        of_outputs.chain(lock(&self.unsupported).iter().cloned()).collect()
+    }
+
     /// The rung as seen from outside.
     pub(crate) fn status(&self, now: Duration) -> RenditionStatus {
         let media = self.hub.status(now);
@@ -191,7 +212,7 @@ impl Rung {
             source: lock(&self.source).as_deref().map(source_status),
             silent_for: media.last_arrival.map(|last| now.saturating_sub(last)),
             media,
-            warnings: self.ts.warnings().into_iter().chain(lock(&self.unsupported).iter().cloned()).collect(),
+            warnings: self.warnings(),
             late_frames: self.ts.dropped(),
             last_error: lock(&self.last_error).clone(),
         }

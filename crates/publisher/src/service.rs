@@ -12,11 +12,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::code::{Address, Code};
-use crate::config::{self, DEFAULT_RENDITION, Listeners, Settings, Source, Stream};
+use crate::config::{self, DEFAULT_RENDITION, Listeners, Rendition, Settings, Source, Stream};
 use crate::error::Error;
 use crate::ingest::file;
 use crate::limits::{Admission, Gate, Gates, LimitStatus, Refusal};
-use crate::output::{disk, hls, ts};
+use crate::output::cutting::Cutting;
+use crate::output::segmented::{Outputs, Segmented};
+use crate::output::{dash, disk, hls, ts};
 use crate::refusals::Refusals;
 use crate::rung::{Refused, Rung};
 use crate::session::{Ended, Open, Opening, Role, Sessions};
@@ -25,6 +27,11 @@ use crate::stream::Running;
 
 /// A stream that a publisher made by coming is stopped this long after its last media.
 const UNUSED: Duration = Duration::from_secs(60);
+
+/// What the hub keeps of a rung for the carriers: they skip nothing.
+pub(crate) fn kept() -> hub::Limits {
+    hub::Limits { keep_unread: true, ..hub::Limits::default() }
+}
 
 /// Delivers streams to all their outputs.
 ///
@@ -39,8 +46,8 @@ pub struct Service {
     pub(crate) fan_out: Arc<FanOut>,
     listeners: Mutex<Listeners>,
     streams: Mutex<BTreeMap<Code, Slot>>,
-    /// The segment directory is ours alone as long as this is held.
-    _claim: Option<disk::Claim>,
+    /// The segment directories are ours alone as long as these are held.
+    _claims: Vec<disk::Claim>,
     /// Ends everything.
     cancel: CancellationToken,
     /// Connections and workers that belong to no stream.
@@ -96,7 +103,7 @@ impl Drop for Vacating<'_> {
 /// A publisher that was let in: the right to feed a rung, and its session.
 pub(crate) struct Publication {
     pub(crate) running: Arc<Running>,
-    rung: usize,
+    rung: Arc<Rung>,
     pub(crate) feed: Arc<hub::Feed>,
     pub(crate) session: Open,
 }
@@ -104,7 +111,7 @@ pub(crate) struct Publication {
 impl Publication {
     /// The rung that it feeds.
     pub(crate) fn rung(&self) -> &Rung {
-        &self.running.rungs[self.rung]
+        &self.rung
     }
 }
 
@@ -160,9 +167,10 @@ impl Service {
                     .to_owned(),
             });
         }
-        let claim =
-            settings.hls.dir.as_deref().map(|dir| disk::claim("publisher.hls.dir", dir)).transpose()?;
-        Ok(Arc::new(Self::with(settings, claim)?))
+        let dirs = [("publisher.hls.dir", &settings.hls.dir), ("publisher.dash.dir", &settings.dash.dir)];
+        let wanted = dirs.into_iter().filter_map(|(setting, dir)| Some((setting, dir.as_deref()?)));
+        let claims = wanted.map(|(setting, dir)| disk::claim(setting, dir)).collect::<Result<_, _>>()?;
+        Ok(Arc::new(Self::with(settings, claims)?))
     }
 
     /// A service for tests, without the rest of the server: default settings, system-chosen ports on loopback,
@@ -174,10 +182,10 @@ impl Service {
             listener.listen_host = Some(std::net::Ipv4Addr::LOCALHOST.into());
             listener.port = 0;
         }
-        Arc::new(Self::with(settings, None).expect("a machine that runs tests has room for a thread"))
+        Arc::new(Self::with(settings, Vec::new()).expect("a machine that runs tests has room for a thread"))
     }
 
-    fn with(settings: Settings, claim: Option<disk::Claim>) -> Result<Self, Error> {
+    fn with(settings: Settings, claims: Vec<disk::Claim>) -> Result<Self, Error> {
         let gates = Gates::new(settings.limits.clone(), settings.fan_out.slow_viewer_timeout);
         Ok(Self {
             gates: Arc::new(gates),
@@ -187,7 +195,7 @@ impl Service {
             refusals: Refusals::default(),
             listeners: Mutex::new(settings.listeners.clone()),
             streams: Mutex::default(),
-            _claim: claim,
+            _claims: claims,
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             settings,
@@ -209,10 +217,10 @@ impl Service {
                 None => {}
             }
             let running = Arc::new(self.build(stream)?);
-            streams.insert(running.config.code.clone(), Slot::Running(Arc::clone(&running)));
+            streams.insert(running.code.clone(), Slot::Running(Arc::clone(&running)));
             running
         };
-        for input in &running.config.inputs {
+        for input in &running.config().inputs {
             let source = match &input.source {
                 Source::Publish => continue,
                 Source::File { path, looped } => file::Source::path(path.clone(), *looped),
@@ -220,31 +228,70 @@ impl Service {
             };
             running.tasks.spawn(file::run(Arc::clone(self), Arc::clone(&running), source));
         }
-        tracing::info!(stream = %running.config.code, "stream started");
+        tracing::info!(stream = %running.code, "stream started");
         Ok(())
     }
 
     fn build(&self, config: Stream) -> Result<Running, Error> {
         config.check_ladder().map_err(|why| Error::Ladder(config.code.clone(), why))?;
         let cancel = self.cancel.child_token();
-        let hls = match config.protocols.hls {
-            true => Some(hls::Output::start(&config.code, &self.settings.hls, self.settings.viewer_idle)?),
-            false => None,
-        };
         let renditions = config.rungs();
-        let kept = hub::Limits { keep_unread: true, ..hub::Limits::default() };
-        let hubs = hub::Stream::ladder(kept, renditions.len());
+        let segmented = Arc::new(Segmented::new(self.segmented_outputs(&config)?));
+        let hubs = hub::Stream::ladder(kept(), renditions.len());
         let rungs = hubs.into_iter().zip(renditions).enumerate().map(|(place, (hub, rendition))| {
-            let limits = viewer_limits(&self.settings);
-            // Segments are cut from the first rung.
-            let hls = hls.clone().filter(|_| place == 0);
-            let ts =
-                ts::Output::new(Arc::clone(&hub), config.code.clone(), place, hls, limits, cancel.clone());
-            Rung::new(&config, rendition, hub, ts)
+            self.build_rung(&config, rendition, place, hub, &segmented, &cancel)
         });
         let rungs = rungs.collect();
         let viewers = Gate::new(self.settings.limits.viewers_per_stream);
-        Ok(Running::new(config, rungs, hls, viewers, cancel))
+        Ok(Running::new(config, rungs, segmented, viewers, cancel))
+    }
+
+    /// HLS and DASH, as far as the stream has them.
+    pub(crate) fn segmented_outputs(&self, config: &Stream) -> Result<Outputs, Error> {
+        let Settings { hls, hls_segment_type, dash, viewer_idle, .. } = &self.settings;
+        let renditions = config.rungs();
+        let hls = config
+            .protocols
+            .hls
+            .then(|| hls::Output::start(&config.code, hls, *hls_segment_type, &renditions, *viewer_idle));
+        let dash =
+            config.protocols.dash.then(|| dash::Output::start(&config.code, dash, &renditions, *viewer_idle));
+        Ok(Outputs { hls: hls.transpose()?, dash: dash.transpose()? })
+    }
+
+    /// A rung with its carriers, which run from now on.
+    pub(crate) fn build_rung(
+        &self,
+        config: &Stream,
+        rendition: Rendition,
+        place: usize,
+        hub: Arc<hub::Stream>,
+        segmented: &Arc<Segmented>,
+        cancel: &CancellationToken,
+    ) -> Arc<Rung> {
+        let (code, clock) = (&config.code, self.clock);
+        let limits = viewer_limits(&self.settings);
+        let of_hub = Arc::clone(&hub);
+        let ts = ts::Output::new(
+            of_hub,
+            code.clone(),
+            place,
+            Arc::clone(segmented),
+            clock,
+            limits,
+            cancel.clone(),
+        );
+        let ts = Arc::new(ts);
+        let cutting = Cutting::start(
+            code.clone(),
+            place,
+            Arc::clone(&hub),
+            Arc::clone(&ts),
+            Arc::clone(segmented),
+            clock,
+            cancel.clone(),
+        );
+        Arc::new(Rung::new(config, rendition, hub, ts, cutting))
     }
 
     /// Stops a stream: ends its inputs, viewers and workers, waits for them, and removes its segments.
@@ -266,15 +313,15 @@ impl Service {
         let _vacating = Vacating { service: self, code };
         self.sessions.cancel_stream(code, why);
         running.cancel.cancel();
-        running.rungs.iter().for_each(|rung| rung.hub.close());
+        let _nobody_else = running.restarting.lock().await;
+        let rungs = running.rungs();
+        rungs.iter().for_each(|rung| rung.hub.close());
         running.tasks.close();
         running.tasks.wait().await;
-        for rung in &running.rungs {
-            rung.ts.stopped().await;
+        for rung in rungs.iter() {
+            rung.stopped().await;
         }
-        if let Some(hls) = &running.hls {
-            hls.stop(*why == Ended::StreamStopped).await;
-        }
+        running.segmented.replace(Outputs::default()).stop(*why == Ended::StreamStopped).await;
         tracing::info!(stream = %code, reason = %why, "stream stopped");
         Ok(())
     }
@@ -318,7 +365,7 @@ impl Service {
         let viewers = |code: &Code| {
             sessions.iter().filter(|session| session.role == Role::Viewer && session.stream == *code).count()
         };
-        streams.iter().map(|running| running.status(now, viewers(&running.config.code))).collect()
+        streams.iter().map(|running| running.status(now, viewers(&running.code))).collect()
     }
 
     /// The running stream that an address means; a rendition must exist.
@@ -360,34 +407,36 @@ impl Service {
         }
         let running = self.streams().get(&code).and_then(Slot::running).cloned();
         let running = running.ok_or_else(|| Denied::Unknown(code.clone()))?;
-        if !running.config.inputs.iter().any(|input| input.source == Source::Publish) {
+        if !running.config().inputs.iter().any(|input| input.source == Source::Publish) {
             return Err(Denied::NotPublished(code));
         }
-        let place = match &address.rendition {
+        let rungs = running.rungs();
+        let rung = match &address.rendition {
             Some(name) => running
                 .find_rung(name)
                 .ok_or_else(|| Denied::Rendition(code.clone(), name.clone(), running.rung_names("")))?,
-            None if running.rungs.len() == 1 => 0,
+            None if rungs.len() == 1 => Arc::clone(&rungs[0]),
             None => {
                 let addresses = running.rung_names(&format!("{code}@"));
                 return Err(Denied::Several(code, addresses));
             }
         };
-        let rung = &running.rungs[place];
-        let has_ladder = !running.config.renditions.is_empty();
+        let config = running.config();
+        let has_ladder = !config.renditions.is_empty();
         let rendition = if has_ladder { Some(rung.config.name.clone()) } else { address.rendition.clone() };
         let opening = Opening { rendition, ..opening };
         let open = || self.sessions.open(opening, &running.cancel);
-        let claimed = rung.claim(&running.config, key, self.clock.elapsed(), clock, open);
+        let claimed = rung.claim(&config, key, self.clock.elapsed(), clock, open);
         let (session, feed) = claimed.map_err(|refused| Denied::Refused(address.clone(), refused))?;
-        Ok(Publication { running, rung: place, feed: Arc::new(feed), session })
+        Ok(Publication { running, rung, feed: Arc::new(feed), session })
     }
 
     /// Lets a source of our own feed a stream, which has one rung then.
     pub(crate) fn seize(&self, running: &Arc<Running>, opening: Opening, clock: SourceClock) -> Publication {
         let open = || self.sessions.open(opening, &running.cancel);
-        let (session, feed) = running.rungs[0].seize(self.clock.elapsed(), clock, open);
-        Publication { running: Arc::clone(running), rung: 0, feed: Arc::new(feed), session }
+        let rung = Arc::clone(&running.rungs()[0]);
+        let (session, feed) = rung.seize(self.clock.elapsed(), clock, open);
+        Publication { running: Arc::clone(running), rung, feed: Arc::new(feed), session }
     }
 
     /// Whether a publisher from there may make a stream by coming.
@@ -397,7 +446,7 @@ impl Service {
 
     /// Stops the stream if a publisher made it, none has come again, and it has been silent for [`UNUSED`].
     pub(crate) async fn reap(self: Arc<Self>, running: Arc<Running>) {
-        if !self.settings.open_publish || running.config != Stream::new(running.config.code.clone()) {
+        if !self.settings.open_publish || *running.config() != Stream::new(running.code.clone()) {
             return;
         }
         tokio::select! {
@@ -409,7 +458,7 @@ impl Service {
         let silent = running.last_arrival(now).is_none_or(|last| now.saturating_sub(last) >= UNUSED);
         if silent && running.is_unfed() {
             // Stopped by somebody else meanwhile: that is what was wanted.
-            let _ = self.stop(&running.config.code).await;
+            let _ = self.stop(&running.code).await;
         }
     }
 

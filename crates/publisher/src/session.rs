@@ -28,6 +28,8 @@ pub enum Protocol {
     MpegTs,
     /// HLS: a viewer is an estimate, by address and user agent.
     Hls,
+    /// DASH: an estimate as well.
+    Dash,
 }
 
 /// Which way the media goes.
@@ -51,6 +53,8 @@ pub enum Ended {
     StreamStopped,
     /// Another publisher took the stream over.
     TakenOver,
+    /// The rendition that it fed or played is no longer in the ladder.
+    RenditionRemoved,
     /// An operator closed it.
     Kicked,
     /// The program ends.
@@ -76,6 +80,7 @@ impl fmt::Display for Ended {
             Self::Unpublished => f.write_str("publisher ended the stream"),
             Self::StreamStopped => f.write_str("stream stopped"),
             Self::TakenOver => f.write_str("taken over by another publisher"),
+            Self::RenditionRemoved => f.write_str("its rendition was taken out of the ladder"),
             Self::Kicked => f.write_str("closed by an operator"),
             Self::Shutdown => f.write_str("server shuts down"),
             Self::NoMedia(time) => write!(f, "no media for {:.1} s", time.as_secs_f64()),
@@ -95,6 +100,7 @@ impl fmt::Display for Protocol {
             Self::File => "file",
             Self::MpegTs => "mpegts",
             Self::Hls => "hls",
+            Self::Dash => "dash",
         })
     }
 }
@@ -384,6 +390,7 @@ mod tests {
             Ended::Unpublished,
             Ended::StreamStopped,
             Ended::TakenOver,
+            Ended::RenditionRemoved,
             Ended::Kicked,
             Ended::Shutdown,
             Ended::NoMedia(second),

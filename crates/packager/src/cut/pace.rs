@@ -1,8 +1,8 @@
 //! How the tracks go on: where the leading one is, and where it would be by the clock of the others.
 
-use media::{Frame, TimeDelta, Timestamp};
+use media::{TimeDelta, Timestamp};
 
-use super::Part;
+use super::{Part, Timing};
 
 /// Tracks are interleaved within this much of each other; more is not a skew but a break.
 const MAX_SKEW: TimeDelta = TimeDelta::from_secs(5);
@@ -42,7 +42,7 @@ impl Pace {
     }
 
     /// Takes note of a frame at its [`Pace::place`].
-    pub(super) fn note(&mut self, time: Timestamp, frame: &Frame, part: Part) {
+    pub(super) fn note(&mut self, time: Timestamp, frame: &Timing, part: Part) {
         let end = match part {
             Part::Lead => self.note_lead(frame),
             Part::Follow => {
@@ -54,7 +54,7 @@ impl Pace {
         self.reach = self.reach.max(Some(end));
     }
 
-    fn note_lead(&mut self, frame: &Frame) -> Timestamp {
+    fn note_lead(&mut self, frame: &Timing) -> Timestamp {
         if let Some(followed) = self.followed.take() {
             self.skew = (followed - frame.dts).clamp(-MAX_SKEW, MAX_SKEW);
         }

@@ -60,16 +60,6 @@ impl Target {
         }
     }
 
-    /// A target that was announced already, where it was.
-    pub(super) fn announced_before(setting: TimeDelta, announced: Option<u32>) -> Self {
-        let mut target = Self::new(setting);
-        target.fixed = announced.map(|seconds| {
-            let by_setting = seconds_for(target.setting) == seconds;
-            (if by_setting { target.setting } else { TimeDelta::from_secs(i64::from(seconds)) }, seconds)
-        });
-        target
-    }
-
     /// EXT-X-TARGETDURATION, once fixed.
     pub(super) fn announced(&self) -> Option<u32> {
         self.fixed.map(|(_, seconds)| seconds)

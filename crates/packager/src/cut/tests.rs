@@ -1,53 +1,50 @@
 //! Sources that a cutter has to cope with, frame by frame.
 
-use bytes::Bytes;
-use media::TrackId;
-
 use super::*;
 
 const VIDEO_MS: i64 = 40;
 const AUDIO_MS: i64 = 20;
 
-fn frame(track: TrackId, ms: i64, duration_ms: i64, key: bool) -> Frame {
+fn frame(ms: i64, duration_ms: i64, key: bool) -> Timing {
     let dts = Timestamp::from_scale(ms, 1000);
     let duration = TimeDelta::from_millis(duration_ms);
-    Frame { track, dts, pts: dts + duration, duration, key, data: Bytes::new() }
+    Timing { dts, pts: dts + duration, duration, key }
 }
 
-fn picture(ms: i64, key: bool) -> Frame {
-    frame(TrackId::VIDEO, ms, VIDEO_MS, key)
+fn picture(ms: i64, key: bool) -> Timing {
+    frame(ms, VIDEO_MS, key)
 }
 
-fn sound(ms: i64) -> Frame {
-    frame(TrackId::AUDIO, ms, AUDIO_MS, true)
+fn sound(ms: i64) -> Timing {
+    frame(ms, AUDIO_MS, true)
 }
 
 /// 25 pictures a second from 0 to `until_ms`, a key frame at each of `keys`.
-fn pictures(until_ms: i64, keys: &[i64]) -> Vec<(Frame, Part)> {
+fn pictures(until_ms: i64, keys: &[i64]) -> Vec<(Timing, Part)> {
     (0..until_ms / VIDEO_MS)
         .map(|n| n * VIDEO_MS)
         .map(|ms| (picture(ms, keys.contains(&ms)), Part::Lead))
         .collect()
 }
 
-fn sounds(from_ms: i64, until_ms: i64, part: Part) -> Vec<(Frame, Part)> {
+fn sounds(from_ms: i64, until_ms: i64, part: Part) -> Vec<(Timing, Part)> {
     (from_ms / AUDIO_MS..until_ms / AUDIO_MS).map(|n| (sound(n * AUDIO_MS), part)).collect()
 }
 
-fn gops(until_ms: i64, gop_ms: i64) -> Vec<(Frame, Part)> {
+fn gops(until_ms: i64, gop_ms: i64) -> Vec<(Timing, Part)> {
     let keys: Vec<i64> = (0..=until_ms / gop_ms).map(|n| n * gop_ms).collect();
     pictures(until_ms, &keys)
 }
 
 /// By time, and sound before pictures `skew_ms` earlier than it should be.
-fn interleave(mut frames: Vec<(Frame, Part)>, skew_ms: i64) -> Vec<(Frame, Part)> {
+fn interleave(mut frames: Vec<(Timing, Part)>, skew_ms: i64) -> Vec<(Timing, Part)> {
     let skew = TimeDelta::from_millis(skew_ms);
     frames.sort_by_key(|(frame, part)| if *part == Part::Lead { frame.dts } else { frame.dts - skew });
     frames
 }
 
 /// The cuts, the first of which is a join.
-fn cuts(cutter: &mut Cutter, frames: &[(Frame, Part)]) -> Vec<Cut> {
+fn cuts(cutter: &mut Cutter, frames: &[(Timing, Part)]) -> Vec<Cut> {
     let mut cuts = Vec::new();
     for (frame, part) in frames {
         match cuts.is_empty() {
@@ -58,7 +55,7 @@ fn cuts(cutter: &mut Cutter, frames: &[(Frame, Part)]) -> Vec<Cut> {
     cuts
 }
 
-fn run(setting_s: u64, frames: &[(Frame, Part)]) -> (Vec<i64>, Vec<Cut>) {
+fn run(setting_s: u64, frames: &[(Timing, Part)]) -> (Vec<i64>, Vec<Cut>) {
     let cuts = cuts(&mut Cutter::new(Duration::from_secs(setting_s)), frames);
     (starts(&cuts), cuts)
 }
@@ -208,14 +205,14 @@ fn the_target_covers_what_was_cut_before_it_was_measured() {
 #[test]
 fn data_alone_does_not_fill_a_segment_without_end() {
     let mut frames = pictures(5000, &[0, 2000, 4000]);
-    frames.extend((0..40).map(|n| (frame(TrackId(7), 4500 + n * 1000, 0, true), Part::Ride)));
+    frames.extend((0..40).map(|n| (frame(4500 + n * 1000, 0, true), Part::Ride)));
     let (starts, cuts) = run(2, &frames);
     assert_eq!(starts[..3], [0, 2000, 4000]);
     assert!(starts.len() > 10 && starts[3..].windows(2).all(|pair| pair[1] - pair[0] == 2499), "{starts:?}");
     assert!(cuts[3..].iter().all(|cut| !cut.independent));
 }
 
-fn after(ms: i64, mut frames: Vec<(Frame, Part)>) -> Vec<(Frame, Part)> {
+fn after(ms: i64, mut frames: Vec<(Timing, Part)>) -> Vec<(Timing, Part)> {
     for (frame, _) in &mut frames {
         frame.dts += TimeDelta::from_millis(ms);
         frame.pts += TimeDelta::from_millis(ms);

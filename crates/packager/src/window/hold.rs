@@ -1,4 +1,4 @@
-//! Segments that may not be told of yet, for the wall clock of their epoch is not settled.
+//! Rows of segments that may not be told of yet, for the wall clock of their epoch is not settled.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use hub::Context;
 use media::timeline::Anchor;
 use media::{TimeDelta, Timestamp};
 
-use crate::segment::{Body, Media};
+use super::Ready;
 
 /// Media time held at most; what is over it takes the wall clock as it was.
 const MAX_HELD: TimeDelta = TimeDelta::from_secs(60);
@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 256 << 20;
 /// dropped where it cannot be listed yet, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Hold {
-    bodies: VecDeque<(Body, Media)>,
+    rows: VecDeque<Ready>,
     held: TimeDelta,
     held_bytes: usize,
     /// The newest epoch.
@@ -36,75 +36,80 @@ impl Hold {
         }
     }
 
-    pub(super) fn push(&mut self, body: Body, media: Media) {
-        self.held += body.duration;
-        self.held_bytes += body.size;
-        self.bodies.push_back((body, media));
+    pub(super) fn push(&mut self, row: Ready) {
+        self.held += row.slot.duration;
+        self.held_bytes += row.size();
+        self.rows.push_back(row);
     }
 
     /// Drops the oldest of what is over the bounds, while nothing can be listed. What comes after that does not go
     /// on from anything.
     pub(super) fn drop_excess(&mut self) {
         while self.is_full() && self.take_oldest().is_some() {
-            if let Some((next, _)) = self.bodies.front_mut() {
-                next.discontinuity = true;
+            if let Some(next) = self.rows.front_mut() {
+                next.slot.discontinuity = true;
             }
         }
     }
 
     pub(super) fn release(&mut self) {
-        self.released = self.bodies.len();
+        self.released = self.rows.len();
     }
 
-    /// The next segment that may be listed, with the Unix time of its first picture or sound.
+    /// The next row that may be listed, with the Unix time of its start.
     ///
     /// An epoch that was over before its wall clock settled takes the one of its neighbour: hub time goes on with
     /// the machine's clock from one epoch to the next, and begins at Unix time.
-    pub(super) fn pop(&mut self) -> Option<(Body, Media, Timestamp)> {
-        let (body, _) = self.bodies.front()?;
-        let settled = self.anchor.is_some_and(|(epoch, _)| epoch == body.epoch);
-        if !settled && body.epoch == self.epoch && self.released == 0 && !self.is_full() {
+    pub(super) fn pop(&mut self) -> Option<(Ready, Timestamp)> {
+        let slot = self.rows.front()?.slot;
+        let settled = self.anchor.is_some_and(|(epoch, _)| epoch == slot.epoch);
+        if !settled && slot.epoch == self.epoch && self.released == 0 && !self.is_full() {
             return None;
         }
-        let (body, media) = self.take_oldest()?;
-        let shown = body.start + body.delay;
-        let date = self.anchor.map_or(shown, |(_, anchor)| anchor.wall_of(shown));
-        Some((body, media, date))
+        let row = self.take_oldest()?;
+        let date = self.anchor.map_or(slot.start, |(_, anchor)| anchor.wall_of(slot.start));
+        Some((row, date))
     }
 
     fn is_full(&self) -> bool {
         self.held > MAX_HELD || self.held_bytes > MAX_BYTES
     }
 
-    fn take_oldest(&mut self) -> Option<(Body, Media)> {
-        let (body, media) = self.bodies.pop_front()?;
-        self.held -= body.duration;
-        self.held_bytes -= body.size;
+    fn take_oldest(&mut self) -> Option<Ready> {
+        let row = self.rows.pop_front()?;
+        self.held -= row.slot.duration;
+        self.held_bytes -= row.size();
         self.released = self.released.saturating_sub(1);
-        Some((body, media))
+        Some(row)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ladder::Slot;
+    use crate::segment::{Body, FileKind};
+    use crate::window::Cell;
 
-    /// Segments of 64 MiB and 1 ms.
-    fn filled(count: i64) -> Hold {
+    /// Rows of 64 MiB and 1 ms.
+    fn filled(count: u64) -> Hold {
         let mut hold = Hold::default();
-        for ms in 0..count {
+        for number in 0..count {
+            let start = Timestamp::from_scale(number as i64, 1000);
+            let duration = TimeDelta::from_millis(1);
             let body = Body {
-                epoch: 0,
-                start: Timestamp::from_scale(ms, 1000),
-                duration: TimeDelta::from_millis(1),
-                delay: TimeDelta::ZERO,
+                start,
+                duration,
                 size: 64 << 20,
                 independent: true,
                 discontinuity: false,
                 tracks: Default::default(),
                 pictures: 1,
+                fragment: None,
             };
-            hold.push(body, Media::default());
+            let cell = Cell { name: String::new(), kind: FileKind::Ts, init: None, body, parts: Vec::new() };
+            let slot = Slot { number, epoch: 0, start, duration, discontinuity: false };
+            hold.push(Ready { slot, cells: vec![Some(cell)] });
         }
         hold
     }
@@ -112,17 +117,15 @@ mod tests {
     #[test]
     fn what_is_over_the_bytes_does_not_wait_for_the_clock() {
         let mut hold = filled(6);
-        let starts: Vec<i64> =
-            std::iter::from_fn(|| hold.pop()).map(|(body, ..)| body.start.to_scale(1000)).collect();
-        assert_eq!(starts, [0, 1]);
+        let numbers: Vec<u64> = std::iter::from_fn(|| hold.pop()).map(|(row, _)| row.slot.number).collect();
+        assert_eq!(numbers, [0, 1]);
     }
 
     #[test]
     fn what_is_over_the_bytes_and_cannot_be_listed_is_dropped() {
         let mut hold = filled(6);
         hold.drop_excess();
-        let kept: Vec<_> =
-            hold.bodies.iter().map(|(body, _)| (body.start.to_scale(1000), body.discontinuity)).collect();
+        let kept: Vec<_> = hold.rows.iter().map(|row| (row.slot.number, row.slot.discontinuity)).collect();
         assert_eq!(kept, [(2, true), (3, false), (4, false), (5, false)]);
     }
 }

@@ -20,9 +20,8 @@ fn nothing_comes_before_the_first_key_frame() {
     run.push(&[picture(&context, 40, true), sample(&context, 40)]);
     assert_eq!(run.chunks.len(), 2);
     let first = &run.chunks[0];
-    assert!(
-        first.start && first.picture && first.cut.is_some_and(|cut| cut.independent && cut.discontinuity)
-    );
+    assert!(first.start && first.picture && first.join);
+    assert!(run.begun[0].key && run.begun[0].slot.discontinuity);
     assert_eq!(pids(&first.bytes)[0], PAT_PID);
     assert!(!run.chunks[1].start && !run.chunks[1].picture);
 }
@@ -97,9 +96,9 @@ fn an_epoch_begins_at_its_first_key_frame_with_a_discontinuity() {
     run.push(&[sample(&second, 5000), picture(&second, 5000, false)]);
     assert_eq!(run.chunks.len(), before);
     run.push(&[picture(&second, 5040, true)]);
-    let cut = run.chunks[before].cut.unwrap();
-    assert!(cut.discontinuity && cut.independent);
-    assert_eq!((cut.end, cut.start), (at(3000), at(5040)));
+    let begun = run.begun.last().unwrap();
+    assert!(begun.slot.discontinuity && begun.key);
+    assert_eq!((begun.end, begun.slot.start), (Some(at(3080)), at(5120)));
 }
 
 #[test]
@@ -109,11 +108,11 @@ fn a_track_that_joins_waits_for_a_key_frame() {
     let mut run = Run::new();
     run.push(&stream(&alone, 0, 480, 1000));
     run.push(&[sample(&both, 480), picture(&both, 480, false), sample(&both, 500)]);
-    assert_eq!(run.chunks.last().map(|chunk| (chunk.dts, chunk.tracks.len())), Some((at(480), 1)));
+    assert_eq!(run.chunks.last().map(|chunk| (chunk.timing.dts, chunk.tracks.len())), Some((at(480), 1)));
     run.push(&[picture(&both, 1000, true), sample(&both, 1000)]);
     assert_eq!(run.cuts(), [0, 1000]);
     let joined = &run.chunks[run.chunks.len() - 2];
-    assert!(joined.cut.is_some_and(|cut| cut.discontinuity) && joined.tracks.len() == 2);
+    assert!(run.begun[1].slot.discontinuity && joined.tracks.len() == 2);
 }
 
 #[test]
@@ -124,8 +123,7 @@ fn a_new_video_configuration_cuts_at_once() {
     run.push(&stream(&old, 0, 480, 1000));
     run.push(&[sample(&new, 480), picture(&new, 480, false)]);
     assert_eq!(run.cuts(), [0, 480]);
-    let cut = run.chunks.last().and_then(|chunk| chunk.cut).unwrap();
-    assert!(cut.discontinuity && !cut.independent);
+    assert!(run.begun[1].slot.discontinuity && !run.begun[1].key);
 }
 
 #[test]
@@ -144,7 +142,7 @@ fn a_video_without_key_frames_does_not_hold_up_the_sound_for_ever() {
     entries.iter_mut().for_each(|entry| entry.frame.key &= entry.frame.track == TrackId::AUDIO);
     run.push(&entries);
     assert_eq!(run.cuts(), [12_000]);
-    assert!(run.chunks[0].cut.is_some_and(|cut| !cut.independent));
+    assert!(!run.begun[0].key);
 }
 
 #[test]
@@ -155,8 +153,8 @@ fn a_skip_is_a_discontinuity() {
     run.carrier.mark_skipped();
     run.push(&stream(&context, 9000, 9100, 1000));
     assert_eq!(run.cuts(), [0, 9000]);
-    let cut = run.chunks.iter().filter_map(|chunk| chunk.cut).next_back().unwrap();
-    assert!(cut.discontinuity && cut.end == at(1000));
+    assert!(run.begun[1].slot.discontinuity);
+    assert_eq!(run.begun[1].end, Some(at(1080)));
 }
 
 /// Whether the first packet of each PID has its discontinuity_indicator set (ISO/IEC 13818-1 2.4.3.5).
@@ -179,12 +177,9 @@ fn a_carrier_that_goes_on_after_another_begins_at_a_key_frame_and_marks_the_brea
     let first = &run.chunks[before];
     let bytes: Vec<u8> = run.chunks[before..].iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
     assert!(first.start && begins_marked(&bytes));
-    let cut = first.cut.expect("a segment begins");
-    assert!(cut.discontinuity && cut.independent);
-    assert_eq!((cut.end, cut.start), (at(6980), at(7500)), "what is missing is no media");
-    let announced: Vec<_> =
-        run.chunks[before..].iter().filter_map(|chunk| chunk.cut).map(|cut| cut.target_duration).collect();
-    assert!(announced.len() > 2 && announced.iter().all(|&target| target == Some(5)), "{announced:?}");
+    let begun = run.begun[2];
+    assert!(begun.slot.discontinuity && begun.key);
+    assert_eq!((begun.end, begun.dts), (Some(at(7080)), at(7500)), "what is missing is no media");
 }
 
 #[test]
@@ -192,10 +187,10 @@ fn a_source_that_falls_silent_when_its_carrier_failed_has_its_last_segment_close
     let context = context(0, vec![video(), sound()], true);
     let mut run = Run::new();
     run.push(&stream(&context, 0, 3000, 2000)).fail().flush();
-    assert_eq!(run.chunks.last().and_then(|chunk| chunk.end), Some(at(2980)));
+    assert_eq!(run.ended.last().map(|slot| slot.end()), Some(at(3080)));
     run.fail().push(&stream(&context, 5000, 5200, 2000));
-    let cut = run.chunks.iter().filter_map(|chunk| chunk.cut).next_back().expect("a segment begins");
-    assert_eq!((cut.end, cut.start, cut.discontinuity), (at(2980), at(5000), true));
+    let begun = run.begun.last().expect("a segment begins");
+    assert_eq!((begun.dts, begun.slot.discontinuity), (at(5000), true));
 }
 
 #[test]

@@ -20,15 +20,14 @@ fn segments(count: i64, suffix: &str) -> Vec<Segment> {
         gap: false,
         init: None,
         body: Body {
-            epoch: 0,
-            start: at(n * 2000),
+            start: at(80 + n * 2000),
             duration: TimeDelta::from_secs(2),
-            delay: TimeDelta::from_millis(80),
             size: 500_000,
             independent: true,
             discontinuity: n == 0,
             tracks: Arc::default(),
             pictures: 50,
+            fragment: None,
         },
     };
     (0..count).map(segment).collect()

@@ -1,7 +1,8 @@
 //! Whole playlists, compared with files.
 
 use media::TimeDelta;
-use rillcast_packager::hls::{Multivariant, Settings, Variant, render_multivariant};
+use rillcast_packager::Settings;
+use rillcast_packager::hls::{MULTIVARIANT, Multivariant, Variant, render_multivariant};
 use testkit::golden;
 
 use crate::source::{Run, at, context, entry, picture, settings, sound, stream, video};
@@ -24,7 +25,6 @@ fn a_live_stream() {
     run.push(&stream(&context, 0, 21_000, 2000));
     golden("testdata/live.m3u8", &run.media_playlist());
     golden("testdata/live-multivariant.m3u8", &without_rates(&run.multivariant()));
-    assert_eq!(run.output.media_playlist_name(), "track_1.m3u8");
 }
 
 #[test]
@@ -80,10 +80,10 @@ fn nothing_is_told_before_the_wall_clock_is_settled() {
     let mut run = Run::new();
     let tracks = || vec![video(), sound()];
     run.push(&stream(&context(0, tracks(), false), 0, 8000, 2000));
-    assert!(run.output.multivariant().is_none() && run.output.media_playlist().is_none());
+    assert!(run.output.text(MULTIVARIANT).is_none() && run.output.text("track_1.m3u8").is_none());
     let settled = context(0, tracks(), true);
     run.push(&stream(&settled, 8000, 8040, 2000));
-    assert!(run.output.multivariant().is_some());
+    assert!(run.output.text(MULTIVARIANT).is_some());
     assert_eq!(run.media_playlist().matches("#EXTINF").count(), 4);
 }
 
@@ -125,7 +125,7 @@ fn a_segment_that_left_the_playlist_stays_for_a_window() {
     run.push(&stream(&context, 0, 2 * 40_000 + 40, 2000));
     let kept = |sequence: i64| {
         let name = format!("track_1-k3x9-{}.ts", crate::source::START_S + sequence);
-        run.available.get(&name) == Some(&at(sequence * 2000))
+        run.available.contains_key(&name)
     };
     assert_eq!((0..40).filter(|&n| kept(n)).collect::<Vec<_>>(), (29..40).collect::<Vec<_>>());
     assert_eq!(run.available.len(), 11);

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hub::Entry;
-use media::{TimeDelta, TrackId};
+use media::TimeDelta;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rillcast_packager::hls::{Added, Changes, Output, Settings};
-use rillcast_packager::segment::Body;
-use rillcast_packager::ts::{Carrier, Chunk};
+use rillcast_packager::Settings;
+use rillcast_packager::hls::Output;
+use rillcast_packager::segment::Changes;
+use rillcast_packager::ts::Carrier;
 
 use crate::source::{START_S, context, picture, sample, settings, sound, video};
 
@@ -146,7 +147,8 @@ struct Watch {
     player: Player,
     settings: Settings,
     chunks: Vec<u8>,
-    bodies: Vec<Body>,
+    arrival: Duration,
+    segments: usize,
     /// Bytes of the segments.
     told: Vec<u8>,
     removed: usize,
@@ -154,13 +156,15 @@ struct Watch {
 
 impl Watch {
     fn new(setting_s: u64, settings: Settings) -> Self {
+        let settings = Settings { target: Duration::from_secs(setting_s), ..settings };
         Self {
-            carrier: Carrier::new(Duration::from_secs(setting_s)),
+            carrier: Carrier::new(),
             output: Output::new(settings.clone()),
             player: Player::default(),
             settings,
             chunks: Vec::new(),
-            bodies: Vec::new(),
+            arrival: Duration::ZERO,
+            segments: 0,
             told: Vec::new(),
             removed: 0,
         }
@@ -169,67 +173,70 @@ impl Watch {
     fn push(&mut self, entry: &Entry) {
         let Some(chunk) = self.carrier.push(entry) else { return };
         assert_eq!(chunk.bytes.len() % 188, 0);
-        if let Some(cut) = chunk.cut {
-            assert_eq!(chunk.bytes[..3], [0x47, 0x40, 0], "a segment begins with the PAT");
-            assert!(!cut.independent || entry.frame.key && chunk.start);
-            assert!(cut.end <= cut.start && (cut.discontinuity || cut.end == cut.start));
-        }
-        self.take(&chunk);
+        self.arrival = self.arrival.max(chunk.arrival);
+        self.chunks.extend_from_slice(&chunk.bytes);
+        let changes = self.output.push(0, &chunk);
+        self.take(&changes);
     }
 
     fn flush(&mut self) {
-        if let Some(chunk) = self.carrier.flush() {
-            self.take(&chunk);
-        }
+        let changes = self.output.tick(self.arrival + Duration::from_secs(3));
+        self.take(&changes);
     }
 
-    fn take(&mut self, chunk: &Chunk) {
-        self.chunks.extend_from_slice(&chunk.bytes);
-        let changes = self.output.push(chunk);
+    fn take(&mut self, changes: &Changes) {
         if changes.added.is_empty() {
             return;
         }
-        let text = self.output.media_playlist().expect("a playlist with a segment");
+        let text = self.output.text("track_1.m3u8").expect("a playlist with a segment");
         self.player.read(std::str::from_utf8(&text).expect("UTF-8"));
-        self.note(&changes);
-    }
-
-    fn note(&mut self, changes: &Changes) {
-        for Added { segment, media } in &changes.added {
-            assert_eq!(media.size(), segment.body.size);
-            media.parts().iter().for_each(|part| self.told.extend_from_slice(part));
-            assert_eq!(segment.sequence, START_S as u64 + self.bodies.len() as u64);
-            if let Some(before) = self.bodies.last().filter(|_| !segment.body.discontinuity) {
-                assert_eq!(
-                    before.start + before.duration,
-                    segment.body.start,
-                    "EXTINFs add up to media time"
-                );
-            }
-            self.bodies.push(segment.body.clone());
+        for file in &changes.added {
+            assert_eq!(file.name, self.name(self.segments));
+            let bytes = file.parts.concat();
+            assert_eq!(bytes[..3], [0x47, 0x40, 0], "a segment begins with the PAT");
+            self.told.extend_from_slice(repeated_tables_off(&self.told, &bytes));
+            self.segments += 1;
         }
-        let name = |index: usize| format!("track_1-k3x9-{}.ts", START_S as usize + index);
         for removed in &changes.removed {
-            assert_eq!(*removed, name(self.removed), "removed in order");
+            assert_eq!(*removed, self.name(self.removed), "removed in order");
             self.removed += 1;
         }
         let kept = (self.player.first_listed - START_S as u64) as usize - self.removed;
-        let listed = self.bodies.len() - self.removed - kept;
+        let listed = self.segments - self.removed - kept;
         assert!(
             changes.removed.is_empty() || kept > listed + self.settings.history,
             "a window is kept: {kept} {listed}"
         );
     }
 
+    fn name(&self, index: usize) -> String {
+        format!("track_1-k3x9-{}.ts", START_S as usize + index)
+    }
+
     /// After the end: everything that was muxed is in the segments, once and in order.
     fn finish(mut self) {
         self.flush();
-        if self.output.media_playlist().is_none() {
+        if self.output.text("track_1.m3u8").is_none() {
             return;
         }
         let (told, muxed) = (self.told.len(), self.chunks.len());
         assert!(self.told == self.chunks, "{told} bytes in segments, {muxed} muxed");
     }
+}
+
+/// A segment without the tables that it repeats from `before`, for it was cut where none are.
+fn repeated_tables_off<'s>(before: &[u8], segment: &'s [u8]) -> &'s [u8] {
+    let tables = |packets: &[u8]| -> Vec<Vec<u8>> {
+        let is_table = |packet: &&[u8]| {
+            let pid = u16::from_be_bytes([packet[1] & 0x1f, packet[2]]);
+            (pid == mpegts::PAT_PID || pid == mpegts::PMT_PID) && packet[3] & 0x10 != 0
+        };
+        packets.chunks(188).filter(is_table).map(<[u8]>::to_vec).collect()
+    };
+    let known = tables(&before[before.len().saturating_sub(188 * 5000)..]);
+    let repeated = segment.chunks(188).zip(known.iter().rev().take(2).rev());
+    let count = repeated.take_while(|(packet, table)| *packet == &table[..]).count();
+    &segment[count * 188..]
 }
 
 /// Plays a stretch from `from`; the time at which it ends.
@@ -300,9 +307,9 @@ proptest! {
         play(&mut watch, &stretch, 0, 0);
         // Some of 25 pictures may lack one more to a second, if those before had one over.
         let second = TimeDelta::from_millis(950);
-        for body in &watch.bodies {
-            prop_assert!(body.duration >= second, "{body:?}");
-            prop_assert!(body.tracks.iter().any(|track| track.id == TrackId::VIDEO));
+        for segment in watch.player.known.values() {
+            let seconds: f64 = segment.extinf.parse().expect("seconds");
+            prop_assert!(TimeDelta::from_secs_f64(seconds) >= second, "{segment:?}");
         }
     }
 }

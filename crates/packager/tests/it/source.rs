@@ -9,8 +9,11 @@ use hub::{Context, Entry};
 use media::codec::{aac, flac, h264};
 use media::timeline::{Anchor, Epoch};
 use media::{Codec, Frame, TimeDelta, Timestamp, Track, TrackId};
-use rillcast_packager::hls::{Added, Output, Settings};
+use rillcast_packager::hls::{MULTIVARIANT, Output};
+use rillcast_packager::ladder::{Segmenter, Slot, Unit};
+use rillcast_packager::segment::Changes;
 use rillcast_packager::ts::{Carrier, Chunk, Past};
+use rillcast_packager::{Rung, Settings, cut};
 
 /// Unix second at which the streams of these tests begin.
 pub(crate) const START_S: i64 = 1_772_366_400;
@@ -97,23 +100,54 @@ pub(crate) fn stream(context: &Arc<Context>, from: i64, until: i64, gop: i64) ->
 
 pub(crate) fn settings() -> Settings {
     Settings {
-        rendition: "track_1".to_owned(),
+        rungs: vec![Rung { name: "track_1".to_owned(), ..Rung::default() }],
         run: "k3x9".to_owned(),
+        target: Duration::from_secs(2),
         first_sequence: START_S as u64,
         first_discontinuity: 7_000,
         window: 12,
         history: 0,
-        bandwidth: 0,
     }
+}
+
+/// Where a segment begins.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Begun {
+    /// The frame that it begins with.
+    pub(crate) dts: Timestamp,
+    pub(crate) slot: Slot,
+    /// Where the one before ended.
+    pub(crate) end: Option<Timestamp>,
+    pub(crate) key: bool,
 }
 
 /// A carrier and what it has made.
 pub(crate) struct Run {
     pub(crate) carrier: Carrier,
+    segmenter: Segmenter<()>,
     pub(crate) output: Output,
     pub(crate) chunks: Vec<Chunk>,
-    /// Names of the segments that a player may ask for, and when they start.
-    pub(crate) available: BTreeMap<String, Timestamp>,
+    pub(crate) begun: Vec<Begun>,
+    /// Slots that ended, with the pieces of the one lane.
+    pub(crate) ended: Vec<Slot>,
+    /// Names of the segments that a player may ask for.
+    pub(crate) available: BTreeMap<String, usize>,
+}
+
+/// What a segmenter is told of a chunk.
+fn unit(chunk: &Chunk) -> Unit<()> {
+    Unit {
+        timing: chunk.timing,
+        part: chunk.part,
+        leads: chunk.part == cut::Part::Lead,
+        join: chunk.join,
+        program: chunk.join,
+        arrival: chunk.arrival,
+        context: chunk.context.clone(),
+        tracks: chunk.tracks.clone(),
+        size: chunk.bytes.len(),
+        payload: (),
+    }
 }
 
 impl Run {
@@ -122,56 +156,77 @@ impl Run {
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
-        let carrier = Carrier::new(Duration::from_secs(2));
-        Self { carrier, output: Output::new(settings), chunks: Vec::new(), available: BTreeMap::new() }
+        let mut segmenter = Segmenter::new(settings.target);
+        segmenter.add_lane(0);
+        Self {
+            carrier: Carrier::new(),
+            segmenter,
+            output: Output::new(settings),
+            chunks: Vec::new(),
+            begun: Vec::new(),
+            ended: Vec::new(),
+            available: BTreeMap::new(),
+        }
     }
 
     /// The carrier fails, and another one goes on.
     pub(crate) fn fail(&mut self) -> &mut Self {
         let mut past = Past::default();
         self.chunks.iter().for_each(|chunk| past.note(chunk));
-        self.carrier = Carrier::resume(Duration::from_secs(2), &past);
+        self.carrier = Carrier::resume(&past);
         self
     }
 
     pub(crate) fn push(&mut self, entries: &[Entry]) -> &mut Self {
         for entry in entries {
-            let chunk = self.carrier.push(entry);
-            self.take(chunk);
-        }
-        self
-    }
-
-    pub(crate) fn flush(&mut self) -> &mut Self {
-        let chunk = self.carrier.flush();
-        self.take(chunk);
-        self
-    }
-
-    fn take(&mut self, chunk: Option<Chunk>) {
-        if let Some(chunk) = chunk {
-            let changes = self.output.push(&chunk);
-            for Added { segment, .. } in changes.added {
-                self.available.insert(segment.name.clone(), segment.body.start);
+            let Some(chunk) = self.carrier.push(entry) else { continue };
+            let rows = self.segmenter.push(0, unit(&chunk));
+            self.ended.extend(rows.iter().map(|row| row.slot));
+            let open = self.segmenter.open().expect("a slot is open while media comes");
+            if self.begun.last().is_none_or(|begun| begun.slot.number != open.number) {
+                let end = self.ended.last().map(|ended| ended.end());
+                let (dts, key) = (chunk.timing.dts, chunk.timing.key);
+                self.begun.push(Begun { dts, slot: open, end, key });
             }
-            for name in changes.removed {
-                assert!(self.available.remove(&name).is_some(), "{name} was not there");
-            }
+            let changes = self.output.push(0, &chunk);
+            self.take(&changes);
             self.chunks.push(chunk);
         }
+        self
+    }
+
+    /// Nothing comes for 3 s.
+    pub(crate) fn flush(&mut self) -> &mut Self {
+        let now = self.chunks.last().map_or(Duration::ZERO, |chunk| chunk.arrival) + Duration::from_secs(3);
+        self.ended.extend(self.segmenter.tick(now).iter().map(|row| row.slot));
+        let changes = self.output.tick(now);
+        self.take(&changes);
+        self
+    }
+
+    fn take(&mut self, changes: &Changes) {
+        for file in &changes.added {
+            self.available.insert(file.name.clone(), file.parts.iter().map(Bytes::len).sum());
+        }
+        for name in &changes.removed {
+            assert!(self.available.remove(name).is_some(), "{name} was not there");
+        }
+    }
+
+    fn text(&self, name: &str) -> String {
+        String::from_utf8(self.output.text(name).expect("ready").to_vec()).expect("UTF-8")
     }
 
     pub(crate) fn media_playlist(&self) -> String {
-        String::from_utf8(self.output.media_playlist().expect("ready").to_vec()).expect("UTF-8")
+        self.text("track_1.m3u8")
     }
 
     pub(crate) fn multivariant(&self) -> String {
-        String::from_utf8(self.output.multivariant().expect("ready").to_vec()).expect("UTF-8")
+        self.text(MULTIVARIANT)
     }
 
-    /// The chunks that begin segments, as milliseconds from the start.
+    /// The frames that begin segments, as milliseconds from the start.
     pub(crate) fn cuts(&self) -> Vec<i64> {
-        let cuts = self.chunks.iter().filter_map(|chunk| chunk.cut);
-        cuts.map(|cut| (cut.start - at(0)).to_scale(1000)).collect()
+        self.begun.iter().map(|begun| (begun.dts - at(0)).to_scale(1000)).collect()
     }
 }

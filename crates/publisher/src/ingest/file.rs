@@ -82,7 +82,7 @@ enum Error {
 pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: Source) {
     loop {
         let opening = Opening {
-            stream: running.config.code.clone(),
+            stream: running.code.clone(),
             rendition: None,
             protocol: Protocol::File,
             role: Role::Publisher,
@@ -96,8 +96,8 @@ pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: So
             played = Player::new(&service, publication).play(&source) => played,
         };
         let Err(error) = played else { return };
-        tracing::warn!(stream = %running.config.code, %error, "cannot play the file, trying again in 5 s");
-        running.rungs[0].set_error(error.to_string());
+        tracing::warn!(stream = %running.code, %error, "cannot play the file, trying again in 5 s");
+        running.rungs()[0].set_error(error.to_string());
         tokio::select! {
             () = running.cancel.cancelled() => return,
             () = tokio::time::sleep(RETRY) => {}

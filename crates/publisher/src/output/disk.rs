@@ -19,7 +19,7 @@ use crate::error::Error;
 const MARKER: &str = ".rillcast";
 const MARKER_TEXT: &str = "Written by rillcast, which removes the playlists and segments in this folder.\n";
 /// Files that we write end in one of these.
-const OURS: [&str; 3] = [".ts", ".m3u8", ".tmp"];
+const OURS: [&str; 6] = [".ts", ".m3u8", ".m4s", ".mp4", ".mpd", ".tmp"];
 /// Changes that may wait for the disk.
 const QUEUE: usize = 64;
 /// Bytes written at a time.
@@ -130,10 +130,11 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// Makes the folder of a stream below `root`, which was claimed before, and starts its worker.
-    pub(crate) fn start(root: &Path, code: &Code) -> Result<Self, Error> {
+    /// `setting` names the directory, for people.
+    pub(crate) fn start(root: &Path, code: &Code, setting: &'static str) -> Result<Self, Error> {
         let path = root.join(code.as_str());
         make(&path).map_err(|error| Error::Directory {
-            setting: "publisher.hls.dir",
+            setting,
             path: path.clone(),
             reason: format!("cannot be written: {error}"),
         })?;
@@ -293,8 +294,10 @@ mod tests {
     async fn a_folder_within_a_folder_goes_alone() {
         let dir = scratch("nested");
         let _claim = claim("publisher.hls.dir", &dir).expect("an empty directory");
-        let outer = Folder::start(&dir, &"a".parse().expect("a code")).expect("a folder");
-        let inner = Folder::start(&dir, &"a/b/c".parse().expect("a code")).expect("a folder");
+        let outer =
+            Folder::start(&dir, &"a".parse().expect("a code"), "publisher.hls.dir").expect("a folder");
+        let inner =
+            Folder::start(&dir, &"a/b/c".parse().expect("a code"), "publisher.hls.dir").expect("a folder");
         inner.stop(true).await;
         assert!(!dir.join("a/b").exists());
         let change =
@@ -311,7 +314,7 @@ mod tests {
         let dir = scratch("folder");
         claim("publisher.hls.dir", &dir).expect("an empty directory");
         let code: Code = "region/news".parse().expect("a code");
-        let folder = Folder::start(&dir, &code).expect("a folder");
+        let folder = Folder::start(&dir, &code, "publisher.hls.dir").expect("a folder");
         let change =
             Change { write: vec![("a.ts".to_owned(), vec![Bytes::from_static(b"x")])], remove: vec![] };
         assert!(folder.change(change).is_ok());
@@ -320,7 +323,7 @@ mod tests {
         folder.stop(false).await;
         let left: Vec<_> = fs::read_dir(dir.join("region/news")).expect("a folder").flatten().collect();
         assert_eq!(left.len(), 2, "the marker and b.ts: {left:?}");
-        Folder::start(&dir, &code).expect("a folder").stop(true).await;
+        Folder::start(&dir, &code, "publisher.hls.dir").expect("a folder").stop(true).await;
         assert!(!dir.join("region").exists());
         assert!(dir.exists());
         fs::remove_dir_all(dir).expect("cleaned");

@@ -10,6 +10,7 @@ use packager::ts::Chunk;
 
 use super::ts::Reading;
 use crate::code::Address;
+use crate::rung::Rung;
 use crate::service::Service;
 use crate::stream::Running;
 
@@ -35,7 +36,7 @@ pub(super) enum Unjoined {
 
 /// A rung whose media is waited for.
 struct Waiting {
-    rung: usize,
+    rung: Arc<Rung>,
     joined: Joined,
     cursor: Cursor<Chunk>,
     state: Readiness,
@@ -53,28 +54,27 @@ impl Service {
     pub(super) async fn join_ts(&self, running: &Running, address: &Address) -> Result<Joined, Unjoined> {
         let patience = self.settings.join_timeout;
         if let Some(name) = &address.rendition {
-            return self.join_one_of(running, running.find_rung(name), patience).await;
+            return self.join_one_of(running.find_rung(name), patience).await;
         }
         let now = self.clock.elapsed();
-        let all = 0..running.rungs.len();
-        let best = all.clone().max_by_key(|&rung| running.rank(rung, now));
-        if let Some(best) = best.filter(|&rung| all.len() > 1 && running.rank(rung, now).is_live())
-            && let Ok(joined) = self.join_one_of(running, [best], patience.min(OTHERS)).await
+        let all = running.rungs();
+        let best = all.iter().max_by_key(|rung| rung.rank(now)).cloned();
+        if let Some(best) = best.filter(|rung| all.len() > 1 && rung.rank(now).is_live())
+            && let Ok(joined) = self.join_one_of([best], patience.min(OTHERS)).await
         {
             return Ok(joined);
         }
         // No media yet, or none of the best one that could be sent.
-        self.join_one_of(running, all, patience).await
+        self.join_one_of(all.iter().cloned(), patience).await
     }
 
     /// Waits for the first media of these rungs, and takes the best that has some.
     async fn join_one_of(
         &self,
-        running: &Running,
-        rungs: impl IntoIterator<Item = usize>,
+        rungs: impl IntoIterator<Item = Arc<Rung>>,
         patience: Duration,
     ) -> Result<Joined, Unjoined> {
-        let mut waiting: Vec<_> = rungs.into_iter().filter_map(|rung| wait_for(running, rung)).collect();
+        let mut waiting: Vec<_> = rungs.into_iter().filter_map(wait_for).collect();
         if waiting.is_empty() {
             return Err(Unjoined::Ended);
         }
@@ -85,15 +85,15 @@ impl Service {
         let _ = tokio::time::timeout(OTHERS, until(&mut waiting, all)).await;
         let now = self.clock.elapsed();
         let ready = waiting.into_iter().filter(|waiting| waiting.state == Readiness::Ready);
-        let best = ready.max_by_key(|waiting| running.rank(waiting.rung, now));
+        let best = ready.max_by_key(|waiting| waiting.rung.rank(now));
         best.map(|waiting| waiting.joined).ok_or(Unjoined::NoMedia)
     }
 }
 
 /// Begins to read a rung. None: it has ended.
-fn wait_for(running: &Running, rung: usize) -> Option<Waiting> {
-    let haste = running.rungs[rung].hub.hasten();
-    let reading = running.rungs[rung].ts.join()?;
+fn wait_for(rung: Arc<Rung>) -> Option<Waiting> {
+    let haste = rung.hub.hasten();
+    let reading = rung.ts.join()?;
     let cursor = reading.ring().subscribe()?;
     Some(Waiting { rung, joined: Joined { reading, haste }, cursor, state: Readiness::Silent })
 }

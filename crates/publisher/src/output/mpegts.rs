@@ -51,7 +51,7 @@ impl Service {
         let Some(running) = self.running(address) else {
             return answer::not_found(&self.absence(address));
         };
-        if !running.config.protocols.mpegts {
+        if !running.config().protocols.mpegts {
             return answer::not_found(&format!("stream {} has no MPEG-TS output", address.code));
         }
         let Some(pass) = running.viewers.enter() else {
@@ -324,8 +324,8 @@ mod tests {
         let running = service.running(&address).expect("it runs");
         // As if the stream ended between the check that it runs and joining it.
         running.cancel.cancel();
-        running.rungs[0].hub.close();
-        running.rungs[0].ts.stopped().await;
+        running.rungs()[0].hub.close();
+        running.rungs()[0].ts.stopped().await;
         let (request, ()) = Request::new(()).into_parts();
         let peer = ([127, 0, 0, 1], 1).into();
         let response = service.handle_mpegts(&request, peer, &address).await;

@@ -6,7 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::limits::{self, Pass};
+use http::Response;
+use http::request::Parts;
+
+use super::answer;
+use crate::body::Body;
+use crate::limits::{self, Pass, Refusal};
+use crate::service::Service;
 use crate::session::{Ended, Open, Opening, Protocol, Role, Sessions};
 use crate::stream::Running;
 
@@ -66,7 +72,7 @@ impl Viewers {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
                 let Some(pass) = running.viewers.enter() else { return false };
-                let stream = running.config.code.clone();
+                let stream = running.code.clone();
                 let opening = Opening {
                     stream,
                     rendition: None,
@@ -112,5 +118,26 @@ impl Viewers {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service {
+    /// The response, counted for the viewer that the request seems to come from; another one where it is a new viewer
+    /// and there is no room.
+    pub(super) fn note_viewer(
+        &self,
+        running: &Running,
+        viewers: &Viewers,
+        request: &Parts,
+        peer: SocketAddr,
+        protocol: Protocol,
+        response: Response<Body>,
+    ) -> Response<Body> {
+        let agent = answer::user_agent(request);
+        let bytes = response.body().length().unwrap_or(0);
+        match viewers.note(&self.sessions, running, protocol, peer, agent, bytes) {
+            true => response,
+            false => answer::busy(&self.gates.sentence(self.gates.refuse(Refusal::ViewersPerStream))),
+        }
     }
 }

@@ -136,6 +136,7 @@ struct Limit {
 #[derive(Serialize)]
 struct Outputs {
     hls: Option<String>,
+    dash: Option<String>,
     mpegts: Option<String>,
 }
 
@@ -215,7 +216,11 @@ fn rendition(code: &str, protocols: Protocols, status: RenditionStatus) -> Rendi
 
 fn outputs(address: &str, protocols: Protocols) -> Outputs {
     let path = |on: bool, file: &str| on.then(|| format!("/{address}/{file}"));
-    Outputs { hls: path(protocols.hls, "index.m3u8"), mpegts: path(protocols.mpegts, "mpegts") }
+    Outputs {
+        hls: path(protocols.hls, "index.m3u8"),
+        dash: path(protocols.dash, "index.mpd"),
+        mpegts: path(protocols.mpegts, "mpegts"),
+    }
 }
 
 fn source(source: SourceStatus) -> Source {

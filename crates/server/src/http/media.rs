@@ -86,8 +86,9 @@ pub(super) async fn answer(
     let mut response = match target(&decoded(request.uri.path())) {
         Ok(Target::MpegTs(address)) => site.service.handle_mpegts(request, peer.0, &address).await,
         Ok(Target::Hls(address, file)) => site.service.handle_hls(request, peer.0, &address, file).await,
-        Ok(Target::Dash(address, _) | Target::Fragment(address, _)) => {
-            publisher::not_found(&format!("stream {} has no DASH output", address.code))
+        Ok(Target::Dash(address, file)) => site.service.handle_dash(request, peer.0, &address, file).await,
+        Ok(Target::Fragment(address, file)) => {
+            site.service.handle_fragment(request, peer.0, &address, file).await
         }
         Ok(Target::Time(_)) => utc::answer(SystemTime::now()),
         Err(reason) => publisher::not_found(&reason),

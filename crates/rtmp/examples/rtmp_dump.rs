@@ -1,4 +1,4 @@
-//! Prints a recorded connection, one side of it, message by message: `dump FILE`, or `dump` with the bytes on
+//! Prints a recorded connection, one side of it, message by message: `rtmp_dump FILE`, or `rtmp_dump` with the bytes on
 //! standard input.
 
 // A program whose purpose is to print.

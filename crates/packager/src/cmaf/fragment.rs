@@ -1,0 +1,133 @@
+//! Segments of one track.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use media::{Codec, Kind, TimeDelta, Timestamp};
+
+use crate::ladder::{Piece, Unit};
+use crate::segment::{Body, File, FileKind, Fragment};
+use crate::window::Cell;
+
+/// Language of tracks of which none is known (ISO 639-2).
+const UNDETERMINED: &str = "und";
+
+/// Makes the segments of a lane.
+#[derive(Debug)]
+pub(super) struct Maker {
+    name: String,
+    run: String,
+    /// Initialization segments made so far.
+    inits: u32,
+    track: Option<Made>,
+}
+
+/// The track as the newest initialization segment has it.
+#[derive(Debug)]
+struct Made {
+    codec: Codec,
+    init: Arc<str>,
+    timescale: u32,
+    /// How much later than decoded the picture of a segment is shown that is shown first. It is measured once and then
+    /// kept, so that the times told of segments go on from each other.
+    delay: i64,
+}
+
+/// Ticks of a timescale.
+fn scaled(time: Timestamp, timescale: u32) -> i64 {
+    time.to_scale(timescale)
+}
+
+impl Maker {
+    pub(super) fn new(name: String, run: String) -> Self {
+        Self { name, run, inits: 0, track: None }
+    }
+
+    /// The segment of a piece, and its initialization segment where that is new. None: there is no form for the track.
+    pub(super) fn make(
+        &mut self,
+        piece: Piece<Bytes>,
+        sequence: u64,
+        discontinuity: bool,
+    ) -> Option<(Cell, Option<File>)> {
+        let first = piece.units.first()?;
+        let codec = first.tracks.first()?.codec.clone();
+        let kind = if codec.kind() == Kind::Video { FileKind::Video } else { FileKind::Audio };
+        let mut init = None;
+        if self.track.as_ref().is_none_or(|made| made.codec != codec) {
+            init = Some(self.renew(codec, kind)?);
+        }
+        let is_new = discontinuity || init.is_some();
+        let made = self.track.as_mut()?;
+        let timescale = made.timescale;
+        if is_new {
+            made.delay = delay(&piece.units, timescale);
+        }
+        let decoded = scaled(first.timing.dts, timescale);
+        let start = decoded + made.delay;
+        let mut parts = vec![Bytes::new()];
+        let samples = samples(&piece, made, &mut parts);
+        let duration = samples.iter().map(|sample| u64::from(sample.duration)).sum();
+        let time = u64::try_from(start).unwrap_or(0);
+        // The number only has to rise (ISO/IEC 14496-12 8.8.5).
+        let sequence_number = u32::try_from(sequence & u64::from(u32::MAX)).unwrap_or(0);
+        let base_decode_time = u64::try_from(decoded).unwrap_or(0);
+        parts[0] =
+            fmp4::segment_head(&fmp4::Segment { sequence_number, base_decode_time, samples: &samples });
+        let sap = match (first.timing.key, piece.independent) {
+            (_, true) => 1,
+            (true, false) => 3,
+            (false, false) => 0,
+        };
+        let is_picture = kind == FileKind::Video;
+        let pictures = if is_picture { u32::try_from(samples.len()).unwrap_or(u32::MAX) } else { 0 };
+        let body = Body {
+            start: Timestamp::from_scale(start, timescale),
+            duration: TimeDelta::from_scale(i64::try_from(duration).unwrap_or(i64::MAX), timescale),
+            size: parts.iter().map(Bytes::len).sum(),
+            independent: piece.independent,
+            discontinuity,
+            tracks: Arc::clone(&first.tracks),
+            pictures,
+            fragment: Some(Fragment { timescale, time, duration, sap }),
+        };
+        let name = format!("{}-{}-{time}.m4s", self.name, self.run);
+        Some((Cell { name, kind, init: Some(Arc::clone(&made.init)), body, parts }, init))
+    }
+
+    /// Another configuration: another initialization segment.
+    fn renew(&mut self, codec: Codec, kind: FileKind) -> Option<File> {
+        let timescale = fmp4::timescale(&codec);
+        let bytes = fmp4::init_segment(&codec, timescale, UNDETERMINED).ok()?;
+        self.inits += 1;
+        let name = format!("{}-{}-init{}.mp4", self.name, self.run, self.inits);
+        self.track = Some(Made { codec, init: name.as_str().into(), timescale, delay: 0 });
+        Some(File { name, kind, parts: vec![bytes] })
+    }
+}
+
+/// From the decode time of the first unit to the presentation time of the one shown first.
+fn delay(units: &[Unit<Bytes>], timescale: u32) -> i64 {
+    let shown = units.iter().map(|unit| unit.timing.pts).min();
+    let decoded = units.first().map(|unit| unit.timing.dts);
+    let distance = |(shown, decoded)| scaled(shown, timescale) - scaled(decoded, timescale);
+    shown.zip(decoded).map_or(0, distance)
+}
+
+/// The samples of a piece. Their durations are the distances of their decode times, both rounded to the timescale, so
+/// that nothing adds up. Their bytes go behind `parts`.
+fn samples(piece: &Piece<Bytes>, made: &Made, parts: &mut Vec<Bytes>) -> Vec<fmp4::Sample> {
+    let timescale = made.timescale;
+    let ends = piece.units.iter().skip(1).map(|unit| unit.timing.dts).chain([piece.decoded]);
+    let sample = |(unit, end): (&Unit<Bytes>, Timestamp)| {
+        let decoded = scaled(unit.timing.dts, timescale);
+        let offset = scaled(unit.timing.pts, timescale) - decoded;
+        fmp4::Sample {
+            duration: u32::try_from(scaled(end, timescale) - decoded).unwrap_or(0),
+            size: u32::try_from(fmp4::payload(&made.codec, &unit.payload, parts)).unwrap_or(u32::MAX),
+            composition_offset: i32::try_from(offset).unwrap_or(0),
+            sync: unit.timing.key,
+        }
+    };
+    piece.units.iter().zip(ends).map(sample).collect()
+}

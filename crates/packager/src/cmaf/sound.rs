@@ -1,0 +1,57 @@
+//! Which lane a rung's sound is in: that of one rung serves all that have the same.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use media::Codec;
+
+use super::Content;
+use crate::ladder::Segmenter;
+
+/// A rung whose sound was not heard for this long is replaced by another one that has the same.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// Where a frame of sound goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lane {
+    /// Into this lane, which its rung feeds.
+    Known(usize),
+    /// Into this lane, which its rung feeds from now on.
+    Takes(usize),
+    /// Into a lane of its own.
+    New,
+}
+
+/// The lanes as they are.
+pub(super) struct Sounds<'a> {
+    lanes: &'a [super::Lane],
+    segmenter: &'a Segmenter<Bytes>,
+}
+
+impl<'a> Sounds<'a> {
+    pub(super) fn new(lanes: &'a [super::Lane], segmenter: &'a Segmenter<Bytes>) -> Self {
+        Self { lanes, segmenter }
+    }
+
+    /// Where the `ordinal`-th sound of a rung goes. None: another rung has it already.
+    pub(super) fn lane(&self, rung: usize, ordinal: usize, codec: &Codec, epoch: u64) -> Option<Lane> {
+        let content = Content::Sound { ordinal };
+        let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| lane.content == content);
+        let lanes: Vec<(usize, &super::Lane)> = lanes.collect();
+        if let Some(&(fed, _)) = lanes.iter().find(|(index, _)| self.segmenter.rung_of(*index) == rung) {
+            return Some(Lane::Known(fed));
+        }
+        for &(index, lane) in &lanes {
+            let same = lane.tracks.first().is_some_and(|track| track.codec == *codec);
+            let silent = self.segmenter.lane_silence(index).is_none_or(|silence| silence > SILENT);
+            if silent && (same || lane.epoch < epoch) {
+                return Some(Lane::Takes(index));
+            }
+            // While the rungs go over to another epoch, one after the other, nothing can be told of them.
+            if same || lane.epoch != epoch && !silent {
+                return None;
+            }
+        }
+        Some(Lane::New)
+    }
+}

@@ -1,0 +1,335 @@
+//! One lane: its frames from the open slot on, and where the next slot begins among them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use media::{TimeDelta, Timestamp};
+
+use super::plan::{Boundary, Event, Plan};
+use super::{SILENCE, Unit};
+
+/// Bytes that a lane holds at most: 12 s, the longest that a segment lasts, at 85 Mbit/s. A source whose clock stands
+/// still sends more than that and never comes to the next cut.
+const MAX_BYTES: usize = 128 << 20;
+/// A lane this many events behind the plan is not waited for.
+const MAX_BEHIND: u64 = 4;
+/// Key frames this near to each other are the same one.
+const EXACT: TimeDelta = TimeDelta::from_millis(8);
+/// A break at another rung and the one here that lie within this are the same.
+const SAME_BREAK: TimeDelta = TimeDelta::from_secs(1);
+/// Half of a slot's length, as long as that is not known.
+const NEAR: TimeDelta = TimeDelta::from_secs(1);
+/// Pictures are taken for gone once the rest of their lane is this much ahead.
+const GONE: TimeDelta = TimeDelta::from_secs(1);
+/// A lane whose media ends this much before its slot has no piece of it.
+const HOLE: TimeDelta = TimeDelta::from_millis(500);
+/// No piece is shorter.
+const SHORTEST: TimeDelta = TimeDelta::from_millis(1);
+/// A piece may exceed the target by this and still be rounded down to it.
+const ROUNDED_DOWN: TimeDelta = TimeDelta::from_millis(499);
+
+/// What a lane has of a slot.
+#[derive(Clone, Debug)]
+pub struct Piece<P> {
+    /// When its first picture or sound is shown, on hub time.
+    pub start: Timestamp,
+    /// To the start of the next piece, or to the end of the slot.
+    pub duration: TimeDelta,
+    /// Decode time of the unit that goes on from it, or where its last one ends.
+    pub decoded: Timestamp,
+    /// Every picture in it can be decoded without the piece before. False also where pictures follow the key frame
+    /// that are shown before it: those of an open GOP lean on the GOP before.
+    pub independent: bool,
+    /// Its frames, at least one, in decode order.
+    pub units: Vec<Unit<P>>,
+}
+
+/// The state of a lane.
+#[derive(Debug)]
+pub(super) struct Lane<P> {
+    /// The rung that feeds it.
+    pub(super) rung: usize,
+    queue: VecDeque<Queued<P>>,
+    bytes: usize,
+    /// Id of the next unit.
+    next_id: u64,
+    /// Index of the event to follow next.
+    next_event: u64,
+    open: Option<Open>,
+    heard: Option<Duration>,
+    /// Cuts in a row that lay beside the planned ones.
+    beside: u32,
+}
+
+#[derive(Debug)]
+struct Queued<P> {
+    unit: Unit<P>,
+    /// The slot that the leading rung begins with it.
+    begins: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    epoch: u64,
+    start: Timestamp,
+    /// How much later than the slot it starts.
+    offset: TimeDelta,
+    independent: bool,
+}
+
+/// What a lane does at the beginning of a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Decision {
+    /// It cannot know yet.
+    Wait,
+    /// Its piece begins with this unit.
+    Begin { index: usize, exact: bool },
+    /// It has no media there.
+    Absent,
+}
+
+impl<P> Lane<P> {
+    /// A lane that follows the plan from that event on.
+    pub(super) fn new(rung: usize, next_event: u64) -> Self {
+        Self {
+            rung,
+            queue: VecDeque::new(),
+            bytes: 0,
+            next_id: 0,
+            next_event,
+            open: None,
+            heard: None,
+            beside: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, unit: Unit<P>) {
+        self.heard = Some(unit.arrival);
+        self.next_id += 1;
+        if self.bytes + unit.size > MAX_BYTES {
+            self.queue.clear();
+            self.bytes = 0;
+            self.open = None;
+        }
+        self.bytes += unit.size;
+        self.queue.push_back(Queued { unit, begins: None });
+    }
+
+    /// Id of the newest unit.
+    pub(super) fn newest(&self) -> u64 {
+        self.next_id - 1
+    }
+
+    /// The unit of that id, unless it has left.
+    pub(super) fn unit(&self, id: u64) -> Option<&Unit<P>> {
+        Some(&self.queue.get(self.index(id)?)?.unit)
+    }
+
+    fn index(&self, id: u64) -> Option<usize> {
+        let first = self.next_id - self.queue.len() as u64;
+        usize::try_from(id.checked_sub(first)?).ok()
+    }
+
+    /// The leading rung begins a slot with that unit.
+    pub(super) fn mark(&mut self, id: u64, number: u64) {
+        let index = self.index(id);
+        if let Some(queued) = index.and_then(|index| self.queue.get_mut(index)) {
+            queued.begins = Some(number);
+        }
+    }
+
+    /// Units that are shown after the open slot has started, or all where none is open, with their ids.
+    pub(super) fn since(&self, from: Option<Timestamp>) -> impl Iterator<Item = (u64, &Unit<P>)> {
+        let first = self.next_id - self.queue.len() as u64;
+        let units = self.queue.iter().enumerate().map(move |(n, queued)| (first + n as u64, &queued.unit));
+        units.filter(move |(_, unit)| from.is_none_or(|from| unit.timing.pts > from + EXACT))
+    }
+
+    /// When its newest unit came.
+    pub(super) fn heard(&self) -> Option<Duration> {
+        self.heard
+    }
+
+    /// Whether it has a piece of the open slot, of this epoch.
+    pub(super) fn is_open(&self, epoch: u64) -> bool {
+        self.open.is_some_and(|open| open.epoch == epoch)
+    }
+
+    /// Index of the event to follow next.
+    pub(super) fn next_event(&self) -> u64 {
+        self.next_event
+    }
+
+    /// Whether its key frames are not where those of the leading rung are.
+    pub(super) fn is_misaligned(&self) -> bool {
+        self.beside >= 2
+    }
+
+    /// Follows the plan as far as it can at the time `now`, and says what it has of each slot that ends.
+    pub(super) fn follow(
+        &mut self,
+        plan: &Plan,
+        now: Duration,
+        leads: bool,
+        mut say: impl FnMut(u64, Piece<P>),
+    ) {
+        while let Some(event) = plan.event(self.next_event).copied() {
+            let decision = match &event.begun {
+                Some(boundary) => self.decide(boundary, plan, now),
+                None => Decision::Absent,
+            };
+            let piece = match decision {
+                Decision::Wait => return,
+                Decision::Begin { index, exact } => self.begin(index, exact, &event, leads),
+                Decision::Absent => self.leave(&event, leads),
+            };
+            if let Some((closed, piece)) = event.closed.zip(piece) {
+                say(closed.number, piece);
+            }
+            self.next_event += 1;
+        }
+    }
+
+    /// Where among its units the slot begins.
+    fn decide(&self, boundary: &Boundary, plan: &Plan, now: Duration) -> Decision {
+        if let Some(index) = self.queue.iter().position(|queued| queued.begins == Some(boundary.number)) {
+            return Decision::Begin { index, exact: true };
+        }
+        let behind = plan.next_event() - self.next_event;
+        // After a break the rungs come one after the other.
+        let since = if boundary.discontinuity { Some(boundary.arrival) } else { None }.max(self.heard);
+        let silent = since.is_none_or(|since| now.saturating_sub(since) > SILENCE);
+        let late = behind > MAX_BEHIND || silent;
+        let epoch_of = |queued: &Queued<P>| queued.unit.context.epoch.id;
+        let first = self.queue.partition_point(|queued| epoch_of(queued) < boundary.epoch);
+        let mut end = self.queue.partition_point(|queued| epoch_of(queued) <= boundary.epoch);
+        let own_break = (first..end).find(|&n| self.queue[n].unit.join);
+        if let Some(index) = own_break {
+            let distance = self.queue[index].unit.timing.pts - boundary.at;
+            if boundary.discontinuity && distance.abs() <= SAME_BREAK && self.may_begin(index) {
+                return Decision::Begin { index, exact: distance.abs() <= EXACT };
+            }
+            if self.open.is_some() {
+                end = index;
+            }
+        }
+        self.nearest(first, end, boundary, plan, late)
+    }
+
+    /// Where the slot begins among the units from `first` to `end`.
+    fn nearest(&self, first: usize, end: usize, boundary: &Boundary, plan: &Plan, late: bool) -> Decision {
+        let complete = end < self.queue.len();
+        let at = boundary.at;
+        let near = plan.usual().map_or(NEAR, |usual| TimeDelta::from_ticks(usual.ticks() / 2));
+        let candidates = || (first..end).filter(|&n| self.queue[n].unit.leads);
+        let shown = |n: usize| self.queue[n].unit.timing.pts;
+        let is_key = |n: &usize| self.queue[*n].unit.timing.key;
+        let after = candidates().filter(is_key).find(|&n| shown(n) + self.tolerance(n) >= at);
+        if let Some(index) = after.filter(|&n| shown(n) - self.tolerance(n) <= at) {
+            return Decision::Begin { index, exact: true };
+        }
+        let over = candidates().find(|&n| shown(n) >= at);
+        if !boundary.independent
+            && self.open.is_some()
+            && let Some(index) = over
+        {
+            return Decision::Begin { index, exact: true };
+        }
+        let progress = candidates().map(shown).max();
+        let gone = || (first..end).any(|n| self.queue[n].unit.timing.dts - at >= GONE);
+        let far = progress.is_some_and(|progress| progress - at >= near);
+        if after.is_none() && !far && !complete && !late && !gone() {
+            return Decision::Wait;
+        }
+        // Sound may begin anywhere: where some is missing, behind the hole.
+        let before = candidates().filter(is_key).rfind(|&n| n > 0 && shown(n) < at);
+        let before = before.filter(|&n| self.queue[n].unit.has_pictures());
+        let nearest = [before, after].into_iter().flatten().min_by_key(|&n| (shown(n) - at).abs());
+        let fits = |&n: &usize| (shown(n) - at).abs() <= near && self.fits(shown(n), plan);
+        if let Some(index) = nearest.filter(fits) {
+            return Decision::Begin { index, exact: false };
+        }
+        // Decoding can go on here, but not start.
+        let decoded = || (first..end).find(|&n| self.queue[n].unit.timing.dts >= at);
+        match self.open.and_then(|_| over.or_else(decoded)) {
+            Some(index) => Decision::Begin { index, exact: false },
+            None => Decision::Absent,
+        }
+    }
+
+    /// How far from the planned time a unit may be shown that is still the one.
+    fn tolerance(&self, index: usize) -> TimeDelta {
+        let unit = &self.queue[index].unit;
+        let half = TimeDelta::from_ticks(unit.timing.duration.ticks() / 2);
+        if unit.has_pictures() { EXACT } else { half.max(EXACT) }
+    }
+
+    /// Whether the open piece may last until then.
+    fn fits(&self, until: Timestamp, plan: &Plan) -> bool {
+        let limit = plan.target_duration().map(|seconds| TimeDelta::from_secs(seconds.into()) + ROUNDED_DOWN);
+        self.open.zip(limit).is_none_or(|(open, limit)| until - open.start <= limit)
+    }
+
+    /// Whether decoding may start with that unit, or goes on with it.
+    fn may_begin(&self, index: usize) -> bool {
+        self.open.is_some() || self.queue[index].unit.timing.key
+    }
+
+    /// A piece begins with that unit. The one that ends there, if there is media for it.
+    fn begin(&mut self, index: usize, exact: bool, event: &Event, leads: bool) -> Option<Piece<P>> {
+        let first = &self.queue[index].unit;
+        let boundary = event.begun?;
+        let offset = if exact { TimeDelta::ZERO } else { first.timing.pts - boundary.at };
+        let start = if exact { boundary.at } else { first.timing.pts };
+        let opened = Open { epoch: boundary.epoch, start, offset, independent: first.timing.key };
+        if boundary.independent && first.has_pictures() {
+            self.beside = if exact { 0 } else { self.beside + 1 };
+        }
+        let seam = if boundary.discontinuity { TimeDelta::ZERO } else { offset };
+        let piece = self.close(index, seam, event, leads);
+        self.open = Some(opened);
+        if let Some(first) = self.queue.front_mut() {
+            first.unit.join = false;
+        }
+        piece
+    }
+
+    /// The lane has nothing of the slot that begins, or none does.
+    fn leave(&mut self, event: &Event, leads: bool) -> Option<Piece<P>> {
+        let index = match &event.begun {
+            None => self.queue.len(),
+            Some(boundary) => {
+                let is_before = |queued: &Queued<P>| {
+                    let epoch = queued.unit.context.epoch.id;
+                    epoch < boundary.epoch || epoch == boundary.epoch && queued.unit.timing.pts < boundary.at
+                };
+                self.queue.iter().position(|queued| !is_before(queued)).unwrap_or(self.queue.len())
+            }
+        };
+        self.close(index, TimeDelta::ZERO, event, leads)
+    }
+
+    /// The units before that one leave.
+    fn close(&mut self, index: usize, seam: TimeDelta, event: &Event, leads: bool) -> Option<Piece<P>> {
+        let units: Vec<Unit<P>> = self.queue.drain(..index).map(|queued| queued.unit).collect();
+        self.bytes -= units.iter().map(|unit| unit.size).sum::<usize>();
+        let (open, closed) = (self.open.take()?, event.closed?);
+        let end = units.iter().map(Unit::end).max()?;
+        let last = units.last()?.timing;
+        let natural = last.dts + last.duration;
+        let next = self.queue.front().map(|queued| queued.unit.timing.dts);
+        let goes_on = |next: &Timestamp| *next > last.dts && *next - natural <= HOLE;
+        if !leads && closed.end() - end > HOLE {
+            return None;
+        }
+        let mut shown = units.iter().filter(|unit| unit.leads).map(|unit| unit.timing.pts);
+        let leading = shown.next().is_some_and(|first| shown.any(|later| later < first));
+        Some(Piece {
+            start: open.start,
+            duration: (closed.duration + seam - open.offset).max(SHORTEST),
+            decoded: next.filter(goes_on).unwrap_or(natural),
+            independent: open.independent && !leading,
+            units,
+        })
+    }
+}
