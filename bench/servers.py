@@ -86,7 +86,7 @@ rtmp {{
         chunk_size 4096;
         application live {{
             live on;
-            {hls}
+            {segments}
         }}
     }}
 }}
@@ -96,10 +96,12 @@ rtmp {{
 class Nginx:
     """Debian's nginx with one worker: files over HTTP, and RTMP where it is asked for"""
 
-    def __init__(self, folder, files=None, rtmp=False, hls=False):
+    def __init__(self, folder, files=None, rtmp=False, hls=False, dash=False):
         self.folder, self.process = folder, None
         self.http_port, self.rtmp_port = free_port(), free_port()
-        segments = 'hls on; hls_path %s/hls; hls_fragment 2s; hls_playlist_length 24s;' % folder
+        kinds = [kind for kind, on in [('hls', hls), ('dash', dash)] if on]
+        line = '{0} on; {0}_path {1}/{0}; {0}_fragment 2s; {0}_playlist_length 24s;'
+        segments = ' '.join(line.format(kind, folder) for kind in kinds)
         values = {
             'folder': folder,
             'files': files or folder,
@@ -107,7 +109,7 @@ class Nginx:
             'module': 'load_module %s;' % rtmp_module() if rtmp else '',
             # The files are its own user's, who may be root; workers would be another.
             'user': 'user root;' if os.geteuid() == 0 else '',
-            'rtmp': RTMP.format(rtmp_port=self.rtmp_port, hls=segments if hls else '') if rtmp else '',
+            'rtmp': RTMP.format(rtmp_port=self.rtmp_port, segments=segments) if rtmp else '',
         }
         self.config = os.path.join(folder, 'nginx.conf')
         with open(self.config, 'w') as file:
