@@ -15,6 +15,9 @@ const MOST_TRACKS: usize = 64;
 /// Stamps that stray for longer than this, and a rung that does not come back to the source's clock within it,
 /// are there to stay.
 const LATE: Duration = Duration::from_secs(1);
+/// Stamps of the same key frame differ by less when they are only rounded, and by no more when an encoder moved them.
+const ROUNDED: TimeDelta = TimeDelta::from_millis(10);
+const MOVED: TimeDelta = TimeDelta::from_millis(100);
 /// A rung waits so long for its first key frame before it is put in its place by arrival alone.
 const KEY_WAIT: Duration = Duration::from_secs(10);
 
@@ -53,6 +56,10 @@ pub(super) enum Verdict {
     Drop,
 }
 
+fn is_video(track: &Track) -> bool {
+    matches!(track.pace(), Pace::Video { .. })
+}
+
 /// The state of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Feed {
@@ -61,6 +68,8 @@ pub(super) struct Feed {
     /// Which source of the stream it belongs to.
     pub(super) generation: u64,
     placing: Placing,
+    /// It has the common offset for its clock agrees, and no key frame of it has been held against the others' yet.
+    unchecked: bool,
     standstill: Standstill,
     head: Option<Head>,
     /// When its last frame was taken.
@@ -76,6 +85,7 @@ impl Feed {
             clock,
             generation,
             placing: Placing::Joining { since: None, jumped: false },
+            unchecked: false,
             standstill: Standstill::default(),
             head: None,
             heard: Duration::ZERO,
@@ -103,6 +113,7 @@ impl Feed {
         let shares = matches!(self.placing, Placing::Common(_)) && self.clock == clock;
         if opened || shares {
             self.placing = Placing::Common(mapping);
+            self.unchecked &= !opened;
             self.head = None;
             self.tracks.values_mut().for_each(Track::begin);
         }
@@ -182,8 +193,30 @@ impl Feed {
             let waited = now.saturating_sub(since);
             let waiting = Placing::Joining { since: Some(since), jumped };
             self.placing = self.join(source, now, waited, jumped, raw, sample).unwrap_or(waiting);
+            self.unchecked = matches!(self.placing, Placing::Common(_));
+        }
+        if self.unchecked && self.is_key(sample) {
+            self.unchecked = false;
+            self.check(source, raw, sample);
         }
         self.mapping()
+    }
+
+    /// Holds a key frame of a rung on the common clock against those of the others. One encoder that writes several
+    /// connections moves all stamps of each by what its own reordering needs, which differs from rung to rung.
+    fn check(&mut self, source: &Source, raw: i64, sample: &Sample) {
+        let Placing::Common(mapping) = self.placing else { return };
+        let delay = TimeDelta::from_scale(sample.cts, self.clock.scale);
+        let pts = mapping.hub(raw) + delay;
+        let moved = |key: &Timestamp| (ROUNDED..=MOVED).contains(&(*key - pts).abs());
+        if let Some(key) = source.keys.nearest(pts).filter(moved) {
+            self.placing = Placing::Own(Mapping { scale: self.clock.scale, origin: raw, at: key - delay });
+        }
+    }
+
+    /// Whether the frame is a key frame of pictures.
+    fn is_key(&self, sample: &Sample) -> bool {
+        sample.key && self.tracks.get(&sample.track).is_some_and(is_video)
     }
 
     /// The offset of a rung that comes to a running source: the common one where it has the same clock, else by
@@ -205,8 +238,7 @@ impl Feed {
         if alone || (jumped && waited < LATE) {
             return None;
         }
-        let is_video = |track: &Track| matches!(track.pace(), Pace::Video { .. });
-        let key = sample.key && self.tracks.get(&sample.track).is_some_and(is_video);
+        let key = self.is_key(sample);
         if !key && waited < KEY_WAIT && self.tracks.values().any(is_video) {
             return None;
         }

@@ -258,3 +258,22 @@ fn when_the_leader_stalls_another_connection_leads() {
     assert_eq!(rig.epochs.len(), 2);
     assert_aligned(&rig, rungs[1].tracks[0], rungs[2].tracks[0], 1);
 }
+
+#[test]
+fn a_rung_whose_stamps_its_encoder_moved_is_put_on_the_others_key_frames() {
+    // FLV of an encoder with B frames begins at zero all the same: all its stamps are 59 ms later than the others'.
+    let (best, other) = (rung(0, 1000), rung(1, 1059));
+    let mut rig = Rig { future: None, ..Rig::source(&best) };
+    rig.open(&other, Role::Rung);
+    rig.run(merged([best.units(0.0, 10.0, secs(0.0)), other.units(0.0, 10.0, secs(0.02))]));
+    assert_eq!(rig.epochs.len(), 1);
+    let keys =
+        |track| -> Vec<_> { rig.of(track).filter(|out| out.frame.key).map(|out| out.frame.pts).collect() };
+    assert_eq!(keys(best.tracks[0]), keys(other.tracks[0]));
+    let sounds = |track| -> Vec<_> { rig.of(track).map(|out| out.frame.pts).collect() };
+    let (best, other): (Vec<_>, Vec<_>) = (sounds(best.tracks[1]), sounds(other.tracks[1]));
+    assert!(
+        best.iter().zip(&other).skip(5).all(|(a, b)| (*a - *b).abs() <= TimeDelta::from_millis(1)),
+        "sound goes with them"
+    );
+}
