@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::code::Code;
+use crate::code::{Address, Code};
 use crate::config;
 use crate::limits::Gate;
 use crate::output::segmented::Segmented;
@@ -83,6 +83,15 @@ impl Running {
     /// The rung of that name.
     pub(crate) fn find_rung(&self, name: &str) -> Option<Arc<Rung>> {
         self.rungs().iter().find(|rung| rung.config.name == name).cloned()
+    }
+
+    /// The name under which the file that a player asks for is kept: what it is told as the text about `all` rungs is
+    /// another one where it was sent to one of several.
+    pub(crate) fn kept_name(&self, address: &Address, file: &str, all: &str) -> String {
+        match &address.rendition {
+            Some(rung) if file == all && self.rungs().len() > 1 => format!("{rung}@{all}"),
+            _ => file.to_owned(),
+        }
     }
 
     /// The names of its rungs, for a sentence: in front of each stands `before`.

@@ -42,7 +42,8 @@ pub(crate) struct Texts {
     /// What the sets are of, by their ids less one: the same set has the same id in all periods.
     sets: Vec<SetOf>,
     published: Timestamp,
-    text: Option<Bytes>,
+    /// Of all rungs, and of each alone, by name.
+    texts: BTreeMap<String, Bytes>,
 }
 
 /// Where a Period begins, and what is the same throughout.
@@ -81,7 +82,7 @@ impl Texts {
             periods: VecDeque::new(),
             sets: Vec::new(),
             published: Timestamp::ZERO,
-            text: None,
+            texts: BTreeMap::new(),
         }
     }
 
@@ -92,7 +93,7 @@ impl Texts {
 
     /// The text of that name.
     pub(crate) fn get(&self, name: &str) -> Option<Bytes> {
-        self.text.clone().filter(|_| name == MANIFEST)
+        self.texts.get(name).cloned()
     }
 
     /// Announces something else of a rung.
@@ -107,7 +108,7 @@ impl Texts {
         if let Some(known) = self.rungs.get_mut(rung) {
             *known = settings;
         }
-        if self.text.is_some() { self.publish(lanes, window, now) } else { Vec::new() }
+        if self.texts.is_empty() { Vec::new() } else { self.publish(lanes, window, now) }
     }
 
     /// The window has moved.
@@ -129,7 +130,7 @@ impl Texts {
         let rungs =
             lanes.iter().enumerate().filter(|(index, lane)| pictures(lane) && present(*index)).count();
         let complete = self.rows >= PATIENCE || rungs >= self.rungs.len();
-        if self.text.is_some() || complete { self.publish(lanes, window, now) } else { Vec::new() }
+        if complete || !self.texts.is_empty() { self.publish(lanes, window, now) } else { Vec::new() }
     }
 
     fn note(&mut self, row: &Listed, sequence: u64, lanes: usize, target: u32) {
@@ -178,9 +179,15 @@ impl Texts {
         if manifest.is_empty() {
             return Vec::new();
         }
-        let text = Bytes::from(render(&manifest));
-        self.text = Some(text.clone());
-        vec![(MANIFEST.to_owned(), text)]
+        let mut manifests: Vec<(String, Manifest)> = Vec::new();
+        for rung in self.rungs.iter().filter(|_| self.rungs.len() > 1) {
+            manifests.push((format!("{}@{MANIFEST}", rung.name), alone(&manifest, &rung.name)));
+        }
+        manifests.push((MANIFEST.to_owned(), manifest));
+        let told = manifests.into_iter().filter(|(_, manifest)| !manifest.is_empty());
+        let texts: Vec<_> = told.map(|(name, manifest)| (name, Bytes::from(render(&manifest)))).collect();
+        self.texts.extend(texts.iter().cloned());
+        texts
     }
 
     fn period(&mut self, begun: &Begun, rows: &[&Listed], lanes: &[Lane]) -> Period {
@@ -263,6 +270,17 @@ impl Texts {
             timeline: fragments().map(|fragment| Piece { t: fragment.time, d: fragment.duration }).collect(),
         })
     }
+}
+
+/// The manifest with the pictures of one rung.
+fn alone(manifest: &Manifest, rung: &str) -> Manifest {
+    let mut manifest = manifest.clone();
+    for set in manifest.periods.iter_mut().flat_map(|period| &mut period.sets) {
+        if set.kind == Kind::Video {
+            set.representations.retain(|representation| representation.id == rung);
+        }
+    }
+    manifest
 }
 
 /// Pictures per second, where all of them last equally long.

@@ -146,7 +146,8 @@ impl Texts {
             return;
         }
         let all = self.multivariant(window, &present);
-        for stream in present {
+        let several = self.rungs.len() > 1;
+        for stream in present.into_iter().filter(|_| several) {
             let alone = self.multivariant(window, &[stream]);
             self.set(format!("{}@{MULTIVARIANT}", stream.name), render_multivariant(&alone), changed);
         }

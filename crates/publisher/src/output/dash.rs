@@ -120,7 +120,14 @@ impl Service {
         if file != MANIFEST {
             return answer::not_found(&format!("the manifest of stream {} is {MANIFEST}", address.code));
         }
-        let found = dash.files.find_text(file, self.settings.join_timeout, &running.cancel).await;
+        let found = dash
+            .files
+            .find_text(
+                &running.kept_name(address, file, MANIFEST),
+                self.settings.join_timeout,
+                &running.cancel,
+            )
+            .await;
         let Some(found) = found else {
             return answer::not_found(&format!("stream {} has no media now", address.code));
         };

@@ -219,15 +219,6 @@ fn form_of(tracks: &[Track]) -> Feed {
     if tracks.iter().any(rare) { Feed::Entries } else { Feed::Chunks }
 }
 
-/// The name under which the file that a player asks for is kept: what it is told as the playlist of all rungs is another
-/// one where it was sent to one of them.
-fn kept_name(address: &Address, file: &str) -> String {
-    match &address.rendition {
-        Some(rung) if file == MULTIVARIANT => format!("{rung}@{MULTIVARIANT}"),
-        _ => file.to_owned(),
-    }
-}
-
 impl Service {
     /// Answers a GET or HEAD of one of the stream's HLS files: a playlist or a segment.
     ///
@@ -246,7 +237,7 @@ impl Service {
         let Some(hls) = running.segmented.hls() else {
             return answer::not_found(&format!("stream {} has no HLS output", address.code));
         };
-        let name = kept_name(address, file);
+        let name = running.kept_name(address, file, MULTIVARIANT);
         let is_playlist = file.ends_with(".m3u8");
         let found = match is_playlist {
             true => hls.files.find_text(&name, self.settings.join_timeout, &running.cancel).await,
@@ -260,18 +251,5 @@ impl Service {
         };
         let response = found.answer(request);
         self.note_viewer(&running, &hls.viewers, request, peer, Protocol::Hls, response)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rung_alone_has_a_playlist_of_its_own() {
-        let address = |text: &str| text.parse::<Address>().expect("an address");
-        assert_eq!(kept_name(&address("news"), "index.m3u8"), "index.m3u8");
-        assert_eq!(kept_name(&address("news@720p"), "index.m3u8"), "720p@index.m3u8");
-        assert_eq!(kept_name(&address("news@720p"), "720p.m3u8"), "720p.m3u8");
     }
 }
