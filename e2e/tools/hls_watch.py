@@ -106,6 +106,8 @@ def parse(text, name):
             elif t == '#EXT-X-DISCONTINUITY':
                 cur['disc'] = True
                 disc_count += 1
+            elif t == '#EXT-X-GAP':
+                cur['gap'] = True
             elif t == '#EXT-X-PROGRAM-DATE-TIME':
                 cur['pdt'] = v
             elif t == '#EXT-X-VERSION':
@@ -163,7 +165,7 @@ class Watch:
             None,
             time.monotonic(),
         )
-        self.polls = self.segments = self.bytes = 0
+        self.polls = self.segments = self.gaps = self.bytes = 0
         self.reload = []
         self.end_ts = {}
         self.first_pts = {}
@@ -261,6 +263,10 @@ class Watch:
                 s['done'] = True
                 continue
             s['done'] = True
+            # RFC 8216bis 4.4.4.7: there is no such media, and nothing to load.
+            if s.get('gap'):
+                self.gaps += 1
+                continue
             url = urllib.parse.urljoin(self.url, s['uri'])
             st, h, body, took = get(url)
             if st != 200:
@@ -361,6 +367,7 @@ print(
                     name=w.name,
                     polls=w.polls,
                     segments=w.segments,
+                    gaps=w.gaps,
                     bytes=w.bytes,
                     discontinuities=w.discontinuities,
                     discontinuities_left=w.discontinuities_left,
