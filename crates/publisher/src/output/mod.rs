@@ -1,6 +1,7 @@
 //! Outputs: from carriers to the peers, one module per protocol, and the carriers that they share.
 
 pub(crate) mod answer;
+mod carrier;
 pub(crate) mod cutting;
 pub(crate) mod dash;
 pub(crate) mod disk;

@@ -58,7 +58,7 @@ impl Service {
             return answer::busy(&self.gates.sentence(self.gates.refuse(Refusal::ViewersPerStream)));
         };
         // In a box of its own, which is given back: what the viewer's task holds stays small.
-        let joined = match Box::pin(self.join_ts(&running, address)).await {
+        let joined = match Box::pin(self.join(&running, address, |rung| rung.ts.carrier())).await {
             Ok(joined) => joined,
             Err(Unjoined::Ended) => {
                 return answer::text(
