@@ -53,15 +53,20 @@ class Server:
         self.config = os.path.join(folder, 'rillcast.yaml')
         self.log = os.path.join(folder, 'rillcast.log')
         self.process = None
+        self.settings = settings or {}
+        self.write_config({'news': PUBLISH} if streams is None else streams)
+
+    def write_config(self, streams):
+        """The file with these streams; what runs is not told"""
         values = {
             'http': {'listen': '%s:%d' % (self.shown_host, self.http_port)},
             'listeners': {
-                'rtmp': {'listen_host': host, 'port': self.rtmp_port},
+                'rtmp': {'listen_host': self.host, 'port': self.rtmp_port},
                 'rtsp': {'enabled': False},
                 'srt': {'enabled': False},
             },
-            'streams': {'news': PUBLISH} if streams is None else streams,
-            **(settings or {}),
+            'streams': streams,
+            **self.settings,
         }
         with open(self.config, 'w') as file:
             file.write(yaml(values).lstrip('\n') + '\n')

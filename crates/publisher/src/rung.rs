@@ -24,7 +24,10 @@ const FRESH: Duration = Duration::from_secs(3);
 /// What a rung is made of.
 pub(crate) struct Rung {
     code: Code,
-    pub(crate) config: Rendition,
+    /// Its name in the ladder.
+    pub(crate) name: String,
+    /// What it was said to be last.
+    config: Mutex<Rendition>,
     pub(crate) hub: Arc<hub::Stream>,
     pub(crate) ts: Arc<ts::Output>,
     pub(crate) cutting: Arc<Cutting>,
@@ -81,7 +84,8 @@ impl Rung {
         Self {
             code: stream.code.clone(),
             shown: (!stream.renditions.is_empty()).then(|| config.name.clone()),
-            config,
+            name: config.name.clone(),
+            config: Mutex::new(config),
             hub,
             ts,
             cutting,
@@ -158,6 +162,29 @@ impl Rung {
         }
     }
 
+    /// Is said to be this from now on; the name stays.
+    pub(crate) fn set_config(&self, config: &Rendition) {
+        *lock(&self.config) = Rendition { name: self.name.clone(), ..config.clone() };
+    }
+
+    /// Takes over what is announced of it anew; of what that says nothing, it stays as it was said before.
+    pub(crate) fn note_announced(&self, announced: &packager::Rung) {
+        let mut config = lock(&self.config);
+        if announced.bandwidth > 0 {
+            config.bitrate_kbps = Some(u32::try_from(announced.bandwidth / 1000).unwrap_or(u32::MAX));
+        }
+        if let Some((width, height)) = announced.size {
+            (config.width, config.height) = (Some(width), Some(height));
+        }
+    }
+
+    /// Ends the session that feeds the rung, whichever address it came by.
+    pub(crate) fn end_source(&self, why: Ended) {
+        if let Some(source) = lock(&self.source).as_ref() {
+            source.cancel(why);
+        }
+    }
+
     /// Whether nobody feeds the rung.
     pub(crate) fn is_unfed(&self) -> bool {
         lock(&self.source).is_none()
@@ -195,7 +222,7 @@ impl Rung {
 
     /// How good the rung is for a viewer who named none.
     pub(crate) fn rank(&self, now: Duration) -> Rank {
-        rank(&self.config, &self.hub.status(now), now, self.cutting.place().unwrap_or(usize::MAX))
+        rank(&lock(&self.config), &self.hub.status(now), now, self.cutting.place().unwrap_or(usize::MAX))
     }
 
     /// What viewers will miss, as sentences.
@@ -208,7 +235,7 @@ impl Rung {
     pub(crate) fn status(&self, now: Duration) -> RenditionStatus {
         let media = self.hub.status(now);
         RenditionStatus {
-            config: self.config.clone(),
+            config: lock(&self.config).clone(),
             source: lock(&self.source).as_deref().map(source_status),
             silent_for: media.last_arrival.map(|last| now.saturating_sub(last)),
             media,

@@ -423,7 +423,7 @@ impl Service {
         };
         let config = running.config();
         let has_ladder = !config.renditions.is_empty();
-        let rendition = if has_ladder { Some(rung.config.name.clone()) } else { address.rendition.clone() };
+        let rendition = if has_ladder { Some(rung.name.clone()) } else { address.rendition.clone() };
         let opening = Opening { rendition, ..opening };
         let open = || self.sessions.open(opening, &running.cancel);
         let claimed = rung.claim(&config, key, self.clock.elapsed(), clock, open);

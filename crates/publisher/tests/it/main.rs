@@ -6,5 +6,6 @@ mod contract;
 mod encoder;
 mod hls;
 mod ladder;
+mod restart;
 mod rtmp;
 mod world;
