@@ -206,9 +206,11 @@ impl<V: Viewer> Slot<V> {
             (true, false) => How::Follows,
         };
         let shape = self.viewer.shape().filter(|_| first == How::Follows && batches.are_shared());
-        if let Some(shape) = shape {
-            let viewer = &self.viewer;
-            let batch = batches.of(self.place.next(), shape, |pieces| frame(viewer, items, first, pieces));
+        let viewer = &self.viewer;
+        let batch = shape.and_then(|shape| {
+            batches.of(self.place.next(), shape, |pieces| frame(viewer, self.place.peek(log), first, pieces))
+        });
+        if let Some(batch) = batch {
             let sent = match batch.bytes() {
                 0 => Ok((0, 0)),
                 bytes => send(&self.socket, batch.run()).map(|sent| (sent, bytes)),

@@ -225,8 +225,8 @@ impl fanout::Viewer for Viewer {
         }
     }
 
-    fn shape(&self) -> Option<u32> {
-        Some(u32::from(self.framing == Framing::Chunked))
+    fn shape(&self) -> Option<u64> {
+        Some(u64::from(self.framing == Framing::Chunked))
     }
 
     /// Where there are pictures, sound is of no use before the next of them.
