@@ -11,7 +11,6 @@ use rtmp::flv::{self, Media};
 use rtmp::server::{Event, Output, Request, Session, code};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -120,7 +119,8 @@ impl From<rtmp::Error> for Left {
 
 struct Connection {
     service: Arc<Service>,
-    stream: TcpStream,
+    /// Shared with the fan-out, where it writes.
+    stream: Arc<TcpStream>,
     peer: SocketAddr,
     session: Session,
     agent: Option<String>,
@@ -134,6 +134,7 @@ impl Connection {
     fn new(service: Arc<Service>, stream: TcpStream, peer: SocketAddr, handshake: Pass) -> Self {
         let session = Session::new(service.settings.limits.rtmp(), service.clock.elapsed(), random());
         let handshake = Some(handshake);
+        let stream = Arc::new(stream);
         Self { service, stream, peer, session, agent: None, publishing: None, refused: 0, handshake }
     }
 
@@ -185,7 +186,7 @@ impl Connection {
                 () = sleep => if look.is_some() && let Err(left) = self.take(&mut input) {
                     return left;
                 },
-                read = self.stream.read_buf(&mut input) => match read {
+                read = read(&self.stream, &mut input) => match read {
                     Ok(0) => return Left::Quietly,
                     Ok(_) => {}
                     Err(error) => return Left::Because(Ended::Io(error.to_string())),
@@ -257,7 +258,7 @@ impl Connection {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Left> {
-        match tokio::time::timeout(WRITE_TIMEOUT, self.stream.write_all(bytes)).await {
+        match tokio::time::timeout(WRITE_TIMEOUT, write_all(&self.stream, bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Left::Because(Ended::Io(error.to_string()))),
             Err(_) => Err(Left::Because(Ended::Io("the peer does not read".to_owned()))),
@@ -358,6 +359,28 @@ impl Connection {
         drop(publication);
         tokio::spawn(Arc::clone(&self.service).reap(running));
     }
+}
+
+/// Reads what there is, once there is something.
+async fn read(stream: &TcpStream, input: &mut BytesMut) -> io::Result<usize> {
+    loop {
+        stream.readable().await?;
+        match stream.try_read_buf(input) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+    }
+}
+
+async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            written => bytes = &bytes[written?..],
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with a path, for log and peer: without what follows a mark that often comes before a key.
