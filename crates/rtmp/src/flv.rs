@@ -1,4 +1,4 @@
-//! FLV: tags, and the tracks and frames that are in them.
+//! FLV: tags, and the tracks and frames that are in them; [`Demux`] reads them, [`mux`] writes them.
 //!
 //! The body of an FLV tag and that of an RTMP media message are the same bytes ("Adobe Flash Video File Format
 //! Specification" 10.1, annex E.4), and Enhanced RTMP v1 and v2 added to both.
@@ -7,6 +7,7 @@ mod audio;
 mod demux;
 mod enhanced;
 pub mod file;
+pub mod mux;
 mod script;
 mod track;
 mod video;
@@ -38,6 +39,15 @@ impl TagKind {
             9 => Some(Self::Video),
             18 => Some(Self::Script),
             _ => None,
+        }
+    }
+
+    /// `TagType`, which is also the `message type id` of the RTMP message.
+    pub fn tag_type(self) -> u8 {
+        match self {
+            Self::Audio => 8,
+            Self::Video => 9,
+            Self::Script => 18,
         }
     }
 }

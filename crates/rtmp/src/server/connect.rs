@@ -3,6 +3,7 @@
 use super::status::{self, code, information};
 use crate::amf0::Value;
 use crate::flv::FourCc;
+use crate::flv::mux::Caps;
 use crate::message::Command;
 
 /// `fmsVer` and `capabilities` of the server whose replies encoders were written against.
@@ -57,6 +58,11 @@ impl Connect {
             // A cast saturates, and what is not a number is 0.
             caps_ex: number("capsEx") as u32,
         }
+    }
+
+    /// What it takes of codecs that FLV did not always have.
+    pub fn caps(&self) -> Caps {
+        Caps::of(self.fourccs.iter().map(String::as_str))
     }
 
     /// Whether the peer speaks Enhanced RTMP in either version.
@@ -139,6 +145,7 @@ mod tests {
             ("capsEx".to_owned(), 15.0.into()),
         ]));
         assert_eq!((connect.fourccs.join(" ").as_str(), connect.caps_ex), ("* av01 hvc1", 15));
+        assert!(connect.caps().takes(FourCc::Opus));
         let reply = connect.accept(1.0);
         let info = &reply.values[1];
         assert_eq!(info.get("capsEx"), Some(&6.0.into()));

@@ -6,13 +6,13 @@ use media::{Codec, TrackId, nal};
 use rillcast_rtmp::flv::{Demux, Media, Tag, TagKind, file};
 use rillcast_rtmp::{Error, Limits};
 
-const H264: &[u8] = include_bytes!("../../testdata/ffmpeg-h264-aac.flv");
+pub(crate) const H264: &[u8] = include_bytes!("../../testdata/ffmpeg-h264-aac.flv");
 const SORENSON: &[u8] = include_bytes!("../../testdata/ffmpeg-sorenson-mp3.flv");
-const HEVC: &[u8] = include_bytes!("../../testdata/enhanced-hevc-opus.flv");
-const AV1: &[u8] = include_bytes!("../../testdata/enhanced-av1-flac.flv");
-const VP9: &[u8] = include_bytes!("../../testdata/enhanced-vp9-ac3.flv");
+pub(crate) const HEVC: &[u8] = include_bytes!("../../testdata/enhanced-hevc-opus.flv");
+pub(crate) const AV1: &[u8] = include_bytes!("../../testdata/enhanced-av1-flac.flv");
+pub(crate) const VP9: &[u8] = include_bytes!("../../testdata/enhanced-vp9-ac3.flv");
 
-fn tags(file: &[u8]) -> Vec<Tag> {
+pub(crate) fn tags(file: &[u8]) -> Vec<Tag> {
     let mut reader = file::Reader::new(&Limits::default());
     let mut tags = Vec::new();
     for part in file.chunks(1000) {

@@ -6,5 +6,6 @@
 mod client;
 mod files;
 mod hostile;
+mod mux;
 mod recordings;
 mod session;
