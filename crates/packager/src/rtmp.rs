@@ -1,0 +1,249 @@
+//! The RTMP carrier: a rung's frames as messages, made once for all viewers and push destinations.
+//!
+//! A message is the head of a FLV tag body and the frame's own payload. What differs from peer to peer is in the message
+//! header alone: the message stream, and the zero of its timestamps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hub::{Context, Entry};
+use media::{Kind, TimeDelta, Timestamp, Track, TrackId};
+use rtmp::flv::mux::{self, Caps, Description, Head};
+use rtmp::flv::{FourCc, TagKind};
+
+use crate::cut::Part;
+use crate::program::{Gate, Omitted};
+
+/// How often a viewer of a stream without video may start.
+const SOUND_START: TimeDelta = TimeDelta::from_millis(500);
+/// Pictures are taken for gone once sound is this much ahead of them: viewers may start without them.
+const GONE: TimeDelta = TimeDelta::from_secs(2);
+/// What we call ourselves in the metadata.
+const ENCODER: &str = concat!("Rillcast ", env!("CARGO_PKG_VERSION"));
+
+/// The message of one frame, with what readers need to know about it. Cloning shares the bytes.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// Audio or video.
+    pub kind: TagKind,
+    /// Decode time in milliseconds of hub time, which is Unix time at the start.
+    pub time_ms: i64,
+    /// The first bytes of the body.
+    pub head: Head,
+    /// The rest of it.
+    pub payload: Bytes,
+    /// Only peers that announce its codec can read it.
+    pub needs: Option<FourCc>,
+    /// When the frame came in, on the monotonic clock of the process.
+    pub arrival: Duration,
+    /// A viewer may start here.
+    pub start: bool,
+    /// The frame is a picture.
+    pub picture: bool,
+    /// What has to be sent before it to whoever starts here; and to all where `join` says so.
+    pub setup: Option<Arc<Setup>>,
+    /// The tracks or their configurations are other ones from here on.
+    pub join: bool,
+    /// The stream's state.
+    pub context: Arc<Context>,
+}
+
+/// What a peer has to know before the first frame.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Setup {
+    /// `onMetaData` of all tracks, and of those that a peer without Enhanced RTMP can read.
+    pub metadata: Bytes,
+    /// The same for a peer without Enhanced RTMP.
+    pub legacy_metadata: Bytes,
+    /// Sequence headers, in the order in which they are to be sent.
+    pub headers: Vec<Header>,
+    /// A picture is to be expected.
+    pub has_video: bool,
+}
+
+/// A sequence header.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Header {
+    /// Audio or video.
+    pub kind: TagKind,
+    /// The body.
+    pub body: Bytes,
+    /// Only peers that announce its codec can read it.
+    pub needs: Option<FourCc>,
+}
+
+impl hub::Item for Chunk {
+    fn size(&self) -> usize {
+        self.head.len() + self.payload.len()
+    }
+
+    fn arrival(&self) -> Duration {
+        self.arrival
+    }
+
+    fn is_start(&self) -> bool {
+        self.start
+    }
+}
+
+/// What was made of a rung, for a carrier that goes on where another one failed.
+#[derive(Clone, Debug, Default)]
+pub struct Past(Option<Arc<Context>>);
+
+impl Past {
+    /// Takes note of the next chunk.
+    pub fn note(&mut self, chunk: &Chunk) {
+        self.0 = Some(Arc::clone(&chunk.context));
+    }
+}
+
+/// Makes messages of the entries of one rung; which of them, `program::Gate` decides.
+#[derive(Debug)]
+pub struct Carrier {
+    gate: Gate,
+    tracks: BTreeMap<TrackId, Form>,
+    setup: Option<Arc<Setup>>,
+    last_start: Option<Timestamp>,
+    /// The end of the newest picture.
+    pictures_end: Option<Timestamp>,
+}
+
+/// How the messages of a track look.
+#[derive(Debug)]
+struct Form {
+    track: mux::Track,
+    needs: Option<FourCc>,
+}
+
+/// Tracks that RTMP has no form for: the codecs, and all but the first of each kind, for players know one of each.
+fn omits(tracks: &[Track]) -> Vec<Omitted> {
+    let mut omitted = Vec::new();
+    let mut kinds = Vec::new();
+    for track in tracks {
+        let kind = track.codec.kind();
+        let reason = match mux::carries(&track.codec, Caps::ALL) {
+            Err(reason) => reason.to_string(),
+            Ok(()) if kinds.contains(&kind) => "RTMP has one track of each kind".to_owned(),
+            Ok(()) => {
+                kinds.push(kind);
+                continue;
+            }
+        };
+        omitted.push(Omitted { track: track.id, reason });
+    }
+    omitted
+}
+
+/// What a peer has to announce to get a track.
+fn needs(track: &Track) -> Option<FourCc> {
+    match mux::carries(&track.codec, Caps::LEGACY) {
+        Err(mux::Reason::NotAnnounced { fourcc, .. }) => Some(fourcc),
+        _ => None,
+    }
+}
+
+impl Carrier {
+    /// A carrier that made nothing yet.
+    pub fn new() -> Self {
+        Self {
+            gate: Gate::new(omits),
+            tracks: BTreeMap::new(),
+            setup: None,
+            last_start: None,
+            pictures_end: None,
+        }
+    }
+
+    /// A carrier that goes on after another one that made `past`: it begins at the next key frame.
+    pub fn resume(past: &Past) -> Self {
+        let gate = past.0.clone().map_or_else(|| Gate::new(omits), |context| Gate::after(omits, context));
+        Self { gate, ..Self::new() }
+    }
+
+    /// Makes the message of the next entry. None: the frame is left out.
+    pub fn push(&mut self, entry: &Entry) -> Option<Chunk> {
+        let passed = self.gate.push(entry)?;
+        let changed = passed.join && self.set_up();
+        let frame = &entry.frame;
+        let form = self.tracks.get(&frame.track)?;
+        let program = self.gate.program();
+        let picture = program.has_video() && passed.part == Part::Lead;
+        let due = self.last_start.is_none_or(|last| frame.dts - last >= SOUND_START);
+        let gone = self.pictures_end.is_none_or(|end| frame.dts - end > GONE);
+        let start = match passed.part {
+            Part::Lead if picture => frame.key,
+            Part::Lead => passed.join || due,
+            Part::Follow => due && gone,
+            Part::Ride => false,
+        };
+        let time_ms = frame.dts.to_scale(1000);
+        let delay_ms = i32::try_from(frame.pts.to_scale(1000) - time_ms).unwrap_or(0);
+        let chunk = Chunk {
+            kind: form.track.kind(),
+            time_ms,
+            head: form.track.head(frame.key, delay_ms),
+            payload: frame.data.clone(),
+            needs: form.needs,
+            arrival: entry.arrival,
+            start,
+            picture,
+            setup: self.setup.clone().filter(|_| start || changed),
+            join: changed,
+            context: Arc::clone(&entry.context),
+        };
+        if start {
+            self.last_start = Some(frame.dts);
+        }
+        if picture {
+            self.pictures_end = Some(frame.dts + frame.duration);
+        }
+        Some(chunk)
+    }
+
+    /// Takes the tracks of the program. Whether a peer has to be told.
+    fn set_up(&mut self) -> bool {
+        let form = |track: &Track| {
+            let form = Form { track: mux::Track::new(&track.codec, Caps::ALL).ok()?, needs: needs(track) };
+            Some((track.id, form))
+        };
+        let program = self.gate.program();
+        self.tracks = program.tracks().iter().filter_map(form).collect();
+        let describe = |is_told: fn(&Form) -> bool| {
+            let of = |kind| self.tracks.values().find(|form| form.track.kind() == kind && is_told(form));
+            let [video, audio] =
+                [of(TagKind::Video), of(TagKind::Audio)].map(|form| form.map(|form| &form.track));
+            Description { video, audio, encoder: ENCODER, ..Description::default() }.encode()
+        };
+        let header = |form: &Form| {
+            let body = form.track.sequence_header()?.clone();
+            Some(Header { kind: form.track.kind(), body, needs: form.needs })
+        };
+        let setup = Setup {
+            metadata: describe(|_| true),
+            legacy_metadata: describe(|form| form.needs.is_none()),
+            headers: self.tracks.values().filter_map(header).collect(),
+            has_video: program.tracks().iter().any(|track| track.codec.kind() == Kind::Video),
+        };
+        let changed = self.setup.as_deref() != Some(&setup);
+        self.setup = Some(Arc::new(setup));
+        changed
+    }
+
+    /// Entries were missed: what comes next does not go on from what was before.
+    pub fn mark_skipped(&mut self) {
+        self.gate.mark_skipped();
+    }
+
+    /// Tracks of the stream that RTMP cannot carry.
+    pub fn omitted(&self) -> &[Omitted] {
+        self.gate.omitted()
+    }
+}
+
+impl Default for Carrier {
+    fn default() -> Self {
+        Self::new()
+    }
+}
