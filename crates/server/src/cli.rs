@@ -33,7 +33,7 @@ fn more_help() -> String {
 #[command(
     name = "rillcast",
     version,
-    about = "Publishes live streams: takes them in once and delivers them as HLS and HTTP MPEG-TS.",
+    about = "Publishes live streams: takes them in once and delivers them as HLS, DASH and HTTP MPEG-TS.",
     after_help = more_help(),
     disable_help_subcommand = true
 )]
