@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Visits Rillcast's own page as a user does, watches what it plays, and prints one JSON object.
 //   node visit.mjs --url http://127.0.0.1:8080/ [--engine native|hlsjs|dashjs] [--quality HEIGHT] [--seconds 15] [--shot FILE.png]
-// --engine hlsjs: as a browser without HLS of its own; dashjs: chooses DASH in the page. --quality: chooses the rung of that
+// --engine native: as a browser that has HLS of its own and no MSE; dashjs: chooses DASH in the page. --quality: chooses the rung of that
 // height in the page's menu, and its pictures must have come in the end.
 // Exit status: 0 when it played without a stall, 1 when not.
 import { parseArgs } from 'node:util';
@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { withPage } from './chromium.mjs';
 
 const { values: o } = parseArgs({ options: {
-  url: { type: 'string' }, engine: { type: 'string', default: 'native' },
+  url: { type: 'string' }, engine: { type: 'string', default: 'hlsjs' },
   seconds: { type: 'string', default: '15' }, quality: { type: 'string' }, shot: { type: 'string' },
 } });
 if (!o.url) { console.error('usage: visit.mjs --url URL [--engine native|hlsjs|dashjs] [--quality HEIGHT] [--seconds N] [--shot FILE.png]'); process.exit(2); }
@@ -27,14 +27,14 @@ function sampler() {
     S.last = time;
   }, 100);
 }
-const withoutHls = () => { HTMLMediaElement.prototype.canPlayType = () => ''; };
+const withoutMse = () => { delete window.MediaSource; delete window.ManagedMediaSource; };
 
 try {
   await withPage({ width: 1200, height: 900 }, async page => {
     page.on('console', m => { if (['error', 'warning'].includes(m.type())) out.console.push(m.text().slice(0, 200)); });
     page.on('pageerror', e => out.console.push(e.message.slice(0, 200)));
     await page.addInitScript(sampler);
-    if (o.engine === 'hlsjs') await page.addInitScript(withoutHls);
+    if (o.engine === 'native') await page.addInitScript(withoutMse);
     await page.goto(o.url);
     if (o.engine === 'dashjs') {
       await page.selectOption('#format', 'dash', { timeout: 10000 });

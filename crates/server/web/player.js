@@ -27,7 +27,8 @@ export class Player {
     this.video = video;
     this.page = page;
     this.hasNative = video.canPlayType('application/vnd.apple.mpegurl') !== '';
-    this.#hls = this.hasNative ? 'native' : 'hlsjs';
+    // hls.js tells the rungs and how far behind the picture is; a browser without MSE has its own HLS alone.
+    this.#hls = window.MediaSource || window.ManagedMediaSource || !this.hasNative ? 'hlsjs' : 'native';
   }
 
   /** Plays this from now on, or nothing and says why. Called at every poll. */
@@ -86,9 +87,10 @@ export class Player {
     if (run !== this.#run) return;
     this.#stop();
     const wait = RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)];
-    // A browser may claim HLS and still not play ours: then let the other engine try.
+    // A browser may claim HLS and still not play ours, and a program be built without hls.js: let the other engine try.
     const isHls = this.#what.format === 'hls';
-    if (isHls && this.hasNative && window.MediaSource && this.page.online() && this.#failures % 3 === 0) {
+    const again = this.#hls === 'hlsjs' && !window.Hls ? 1 : 3;
+    if (isHls && this.hasNative && window.MediaSource && this.page.online() && this.#failures % again === 0) {
       this.#hls = this.#hls === 'native' ? 'hlsjs' : 'native';
     }
     this.page.say(`Stopped: ${reason}. Trying again in ${wait / 1000} s.`, true);
