@@ -88,8 +88,8 @@ impl Service {
     }
 
     /// Announces other bit rates and sizes of rungs, whose ladder stays as it is. The multivariant playlist says so at
-    /// once and from then on, the MPD the bit rate; no segment and no viewer is touched. Rungs that the stream does not
-    /// have are passed over, with a line in the log.
+    /// once and from then on, the MPD the bit rate, the status both; no segment and no viewer is touched. Rungs that the
+    /// stream does not have are passed over, with a line in the log. Whether a rung has sound, what comes tells.
     ///
     /// # Errors
     /// [`Error::NotRunning`].
