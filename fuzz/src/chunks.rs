@@ -1,7 +1,9 @@
 //! RTMP chunks to messages.
 
 use bytes::BytesMut;
-use rtmp::chunk::{Decoder, Encoder};
+use rtmp::chunk::{DEFAULT_SIZE, Decoder, Encoder, Piece, Shared};
+use rtmp::flv::TagKind;
+use rtmp::flv::mux::Head;
 use rtmp::message::{Control, Message, is_media, kind};
 use rtmp::{Error, Limits};
 
@@ -12,7 +14,7 @@ use crate::limits;
 ///
 /// - Messages and error do not depend on how the bytes were split.
 /// - No message is longer than the limits allow, and no more memory is held than they say.
-/// - Messages that are encoded come back.
+/// - Messages that are encoded come back, and so do those in the form that many peers share.
 pub fn chunks(data: &[u8]) {
     let mut input = Input::new(data);
     let limits = limits(input.byte());
@@ -21,6 +23,7 @@ pub fn chunks(data: &[u8]) {
     let whole = decode(&limits, bytes, bytes.len().max(1));
     assert_eq!(decode(&limits, bytes, step), whole, "in parts of {step}");
     round_trip(&whole.0);
+    shared(&whole.0);
 }
 
 fn decode(limits: &Limits, bytes: &[u8], step: usize) -> (Vec<Message>, Option<Error>) {
@@ -65,4 +68,21 @@ fn round_trip(messages: &[Message]) {
         messages.iter().filter(|message| message.kind != kind::SET_CHUNK_SIZE).cloned().collect()
     };
     assert_eq!(others(&again), others(messages));
+}
+
+fn shared(messages: &[Message]) {
+    let mut bytes = Vec::new();
+    let mut sent = Vec::new();
+    for message in messages {
+        let Some(kind) = TagKind::from_type(message.kind) else { continue };
+        let shared = Shared::new(kind, Head::EMPTY, message.body.clone()).expect("it came in chunks");
+        for piece in shared.chunks(message.stream, message.timestamp_ms, DEFAULT_SIZE) {
+            match piece {
+                Piece::Own(own) => bytes.extend_from_slice(&own),
+                Piece::Shared(shared) => bytes.extend_from_slice(shared),
+            }
+        }
+        sent.push(message.clone());
+    }
+    assert_eq!(decode(&Limits::default(), &bytes, bytes.len().max(1)), (sent, None));
 }

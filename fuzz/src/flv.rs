@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use bytes::Bytes;
+use media::codec::av1;
 use media::{Codec, TrackId, nal};
 use rtmp::flv::file::Reader;
+use rtmp::flv::mux;
 use rtmp::flv::{Demux, Media, Tag, TagKind};
 use rtmp::{Error, Limits};
 
@@ -22,6 +24,7 @@ const GROWTH: (usize, usize) = (5, 2);
 /// - Each frame belongs to a track announced before, whose configuration is that of the frame.
 /// - Frames, tracks and things that are not supported stay within their bounds.
 /// - Frames of H.264 and H.265 are whole units behind lengths of four bytes.
+/// - What is written again is read as the same.
 pub fn flv_tags(data: &[u8]) {
     let mut input = Input::new(data);
     let mut watch = Watch::default();
@@ -79,6 +82,7 @@ fn read(limits: &Limits, bytes: &[u8], step: usize) -> (Vec<Tag>, Option<mem::Di
 struct Watch {
     demux: Demux,
     tracks: BTreeMap<TrackId, Codec>,
+    written: BTreeMap<TrackId, Written>,
     unsupported: usize,
 }
 
@@ -103,6 +107,7 @@ impl Watch {
             Media::Track { id, codec } => {
                 crate::codec_configs::check(&codec);
                 assert_ne!(self.tracks.get(&id), Some(&codec), "announced again");
+                self.written.entry(id).or_default().configure(&codec);
                 self.tracks.insert(id, codec);
                 0
             }
@@ -114,6 +119,7 @@ impl Watch {
                 if let Codec::H264(_) | Codec::H265(_) = codec {
                     assert_eq!(nal::relength(data.clone(), 4).as_ref(), Ok(&data));
                 }
+                self.written.entry(track).or_default().frame(codec, dts_ms, cts_ms, key, &data);
                 data.len()
             }
             Media::Unsupported { .. } => {
@@ -122,5 +128,43 @@ impl Watch {
             }
             _ => 0,
         }
+    }
+}
+
+/// One track, written again and read again.
+#[derive(Default)]
+struct Written {
+    demux: Demux,
+    /// None where RTMP has no form for the codec.
+    track: Option<mux::Track>,
+}
+
+impl Written {
+    fn configure(&mut self, codec: &Codec) {
+        self.track = mux::Track::new(codec, mux::Caps::ALL).ok();
+        let Some(track) = &self.track else { return };
+        if let Some(body) = track.sequence_header().cloned() {
+            self.demux
+                .push(Tag { kind: track.kind(), timestamp_ms: 0, body })
+                .expect("our own sequence header");
+        }
+    }
+
+    fn frame(&mut self, codec: &Codec, timestamp_ms: u32, cts: i32, is_key: bool, payload: &Bytes) {
+        let Some(track) = &self.track else { return };
+        // A second temporal delimiter behind the first is odd enough to be taken away as well.
+        if matches!(codec, Codec::Av1(_)) && av1::without_temporal_delimiter(payload.clone()) != payload {
+            return;
+        }
+        while self.demux.poll().is_some() {}
+        let body = [&track.head(is_key, cts)[..], payload].concat().into();
+        self.demux.push(Tag { kind: track.kind(), timestamp_ms, body }).expect("our own frame");
+        let frames = std::iter::from_fn(|| self.demux.poll()).filter_map(|media| match media {
+            Media::Frame { dts_ms, cts_ms, key, data, .. } => Some((dts_ms, cts_ms, key, data)),
+            _ => None,
+        });
+        let timed = matches!(codec, Codec::H264(_) | Codec::H265(_));
+        let expected = (timestamp_ms, if timed { cts } else { 0 }, is_key, payload.clone());
+        assert_eq!(frames.collect::<Vec<_>>(), [expected]);
     }
 }

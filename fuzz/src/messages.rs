@@ -50,7 +50,7 @@ fn command_round_trip(command: &Command) {
 fn address(command: &Command) {
     let mut texts = command.values.iter().filter_map(|value| value.as_str().map(str::to_owned));
     let mut next = || texts.next().unwrap_or_default();
-    let request = Request { app: command.name.clone(), name: next(), tc_url: next() };
+    let request = Request { app: command.name.clone(), name: next(), tc_url: next(), ..Request::default() };
     let address = request.address();
     assert!(!address.path.starts_with('/') && !address.path.ends_with('/'), "{request:?}");
     assert!(!address.path.contains('?'), "{request:?}");

@@ -136,7 +136,8 @@ impl Owner {
         self.verdicts = self.verdicts.rotate_right(2);
         match (verdict, play) {
             (0, false) => self.session.accept_publish(now),
-            (0 | 1, true) => self.session.reject_play(now, code::PLAY_FAILED, "no"),
+            (0, true) => self.session.accept_play(now),
+            (1, true) => self.session.reject_play(now, code::PLAY_FAILED, "no"),
             (1, false) => self.session.reject_publish(now, code::PUBLISH_DENIED, "no"),
             (2, _) => Ok(()),
             _ => {
@@ -164,7 +165,7 @@ impl Owner {
         while let Some(message) = decoder.decode(&mut input).expect("our own chunks") {
             if message.kind == kind::COMMAND_AMF0 {
                 Command::decode(&message, rtmp::amf0::Limits::default()).expect("our own command");
-            } else {
+            } else if message.kind != kind::DATA_AMF0 {
                 assert!(Control::decode(&message).expect("our own message").is_some());
             }
             messages.push(message);
@@ -179,13 +180,16 @@ impl Owner {
             assert!(self.session.handle_timeout(early).is_ok());
             assert!(matches!(self.session.handle_timeout(deadline), Err(Error::Timeout(_))));
         } else if !self.session.is_closed() {
-            assert!(self.session.is_publishing(), "something is always waited for");
+            let busy = self.session.is_publishing() || self.session.playing().is_some();
+            assert!(busy, "something is always waited for");
+            self.session.ping(Duration::ZERO);
             self.session.close("that was all");
         }
         self.drain();
         assert!(self.session.is_closed() && self.deadline.is_none());
         assert!(self.session.handle_timeout(Duration::MAX).is_ok());
         assert!(matches!(self.session.accept_publish(Duration::ZERO), Err(Error::Misuse { .. })));
+        assert!(matches!(self.session.accept_play(Duration::ZERO), Err(Error::Misuse { .. })));
         self.feed(b"\x02\0\0\0\0\0\x04\x03\0\0\0\0\0\0\0\0");
     }
 }

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::flv::Tag;
+use crate::flv::{Tag, TagKind};
 
 /// What a session wants its owner to do next.
 #[derive(Debug)]
@@ -53,16 +53,38 @@ pub enum Output {
 /// What the peer did.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
-    /// It named itself and the application; already accepted, for only a publication is worth a verdict.
+    /// It named itself and the application; already accepted, for only what it then asks for is worth a verdict.
     Connect(Connect),
     /// It wants to publish: [`Session::accept_publish`] or [`Session::reject_publish`].
     Publish(Request),
-    /// It wants to play: [`Session::reject_play`].
+    /// It wants to play: [`Session::accept_play`] or [`Session::reject_play`].
     Play(Request),
+    /// The player wants no media for now.
+    Pause,
+    /// The player wants media again, from a place where it may start.
+    Resume,
+    /// The player wants this kind of media, or does not.
+    Receive {
+        /// Sound or pictures.
+        kind: TagKind,
+        /// Whether it wants them.
+        wanted: bool,
+    },
+    /// The player wants no more, by its own word. It may ask for something else.
+    Stopped,
     /// Media or metadata of the accepted publication.
     Tag(Tag),
     /// The publication is over, by the peer's own word.
     Unpublish,
+}
+
+/// How the media of a stream that is played are sent, as [`chunk::Shared`](crate::chunk::Shared) wants it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Play {
+    /// The message stream.
+    pub stream: u32,
+    /// The chunk size that the player was told.
+    pub chunk_size: u32,
 }
 
 /// What a session waits for, no longer than [`Limits`](crate::Limits) say.

@@ -62,5 +62,13 @@ fn calls() -> Vec<Message> {
     calls.push(call(0, "deleteStream", 0.0, vec![Value::Null, 1.0.into()]));
     calls.push(call(1, "publish", 4.0, vec![Value::Null, "cam".into()]));
     calls.push(call(0, "onStatus", 0.0, vec![]));
+    calls.push(call(0, "FCUnpublish", 2.0, vec![Value::Null, "cam".into()]));
+    for name in
+        ["play", "pause", "receiveAudio", "receiveVideo", "seek", "play2", "pause", "closeStream", "play"]
+    {
+        let flag = Value::Boolean(name != "pause" || calls.len() % 2 == 0);
+        let values = if name == "play" { vec![Value::Null, "cam".into()] } else { vec![Value::Null, flag] };
+        calls.push(call(1, name, 0.0, values));
+    }
     calls
 }

@@ -275,6 +275,8 @@ impl Connection {
             }
             Event::Tag(tag) => self.tag(tag)?,
             Event::Unpublish => self.unpublish(Some(Ended::Unpublished)),
+            // Of players only, and there are none.
+            Event::Pause | Event::Resume | Event::Receive { .. } | Event::Stopped => {}
         }
         Ok(())
     }

@@ -57,6 +57,14 @@ impl Command {
         self.values.get(index + 1).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The argument with that index, not counting the command object, as a truth value; none where it is not one.
+    pub(crate) fn flag(&self, index: usize) -> Option<bool> {
+        match self.values.get(index + 1) {
+            Some(Value::Boolean(flag)) => Some(*flag),
+            _ => None,
+        }
+    }
+
     /// The argument with that index, not counting the command object, as a number.
     pub(crate) fn number(&self, index: usize) -> Option<f64> {
         self.values.get(index + 1).and_then(Value::as_number)

@@ -1,6 +1,7 @@
 //! Where a peer wants to publish or play, whichever way it splits the address.
 
 use super::Connect;
+use crate::flv::mux::Caps;
 
 /// A `publish` or `play`, with what the peer's `connect` said. May hold a stream key: not for logs as it is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -11,6 +12,12 @@ pub struct Request {
     pub name: String,
     /// URL as `connect` named it.
     pub tc_url: String,
+    /// Name and version of the program, as `connect` named it.
+    pub flash_ver: String,
+    /// Page that the player is on, as `connect` named it.
+    pub page_url: String,
+    /// What the peer takes of codecs that FLV did not always have.
+    pub caps: Caps,
 }
 
 /// The path and the query of an address.
@@ -25,7 +32,14 @@ pub struct Address {
 
 impl Request {
     pub(super) fn new(connect: &Connect, name: &str) -> Self {
-        Self { app: connect.app.clone(), name: name.to_owned(), tc_url: connect.tc_url.clone() }
+        Self {
+            app: connect.app.clone(),
+            name: name.to_owned(),
+            tc_url: connect.tc_url.clone(),
+            flash_ver: connect.flash_ver.clone(),
+            page_url: connect.page_url.clone(),
+            caps: connect.caps(),
+        }
     }
 
     /// Application and name joined, and the query apart from both.
@@ -91,7 +105,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn address(app: &str, name: &str, tc_url: &str) -> Address {
-        let request = Request { app: app.to_owned(), name: name.to_owned(), tc_url: tc_url.to_owned() };
+        let (app, name, tc_url) = (app.to_owned(), name.to_owned(), tc_url.to_owned());
+        let request = Request { app, name, tc_url, ..Request::default() };
         request.address()
     }
 

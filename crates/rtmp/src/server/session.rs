@@ -2,6 +2,7 @@
 
 mod commands;
 mod messages;
+mod play;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::handshake::{Handshake, Progress};
 use crate::message::{Command, Control, UserControl};
 use crate::{Error, Limits};
 
-/// Our own chunk size: nothing that we send is longer, so everything goes out in one chunk.
+/// Our own chunk size, until something is played: nothing that we send is longer, so everything goes out in one chunk.
 const CHUNK_SIZE: u32 = 60_000;
 /// Bytes after which each side wants an acknowledgement: what encoders have always been told. Also what we go by
 /// for a peer that does not say.
@@ -52,6 +53,8 @@ pub struct Session {
     /// The window that the peer asked us to acknowledge by.
     window: u32,
     acknowledged: u64,
+    /// The time in our ping, until it is answered.
+    pinged: Option<u32>,
     stats: Stats,
 }
 
@@ -69,6 +72,8 @@ enum State {
     Pending { what: Wanted, stream: u32 },
     /// Media comes in.
     Publishing { stream: u32 },
+    /// Media goes out, past the session.
+    Playing { stream: u32 },
     /// The peer failed, or we closed.
     Closed,
 }
@@ -84,14 +89,16 @@ enum Wanted {
 pub struct Stats {
     /// Bytes received, handshake included.
     pub bytes_received: u64,
-    /// Bytes handed out to be sent.
+    /// Bytes handed out to be sent; the media that somebody plays do not pass through here.
     pub bytes_sent: u64,
     /// Audio, video and script tags of accepted publications.
     pub tags: u64,
     /// Tags that came when nothing was published any more, or not yet again.
     pub dropped_tags: u64,
-    /// Bytes of ours that the peer has acknowledged, wrapping at 32 bits.
+    /// Bytes of ours that the peer has acknowledged, wrapping at 32 bits; the media that it plays count there.
     pub peer_acknowledged: u32,
+    /// From the last [`Session::ping`] that was answered to its answer, in milliseconds.
+    pub round_trip: Option<u32>,
 }
 
 impl Session {
@@ -113,6 +120,7 @@ impl Session {
             consumed: 0,
             window: WINDOW,
             acknowledged: 0,
+            pinged: None,
             stats: Stats::default(),
         }
     }
@@ -170,12 +178,6 @@ impl Session {
         self.reject(now, stream, code, description)
     }
 
-    /// Refuses the pending request to play, as [`Session::reject_publish`] does.
-    pub fn reject_play(&mut self, now: Duration, code: &str, description: &str) -> Result<(), Error> {
-        let stream = self.take_pending(Wanted::Play, "reject_play")?;
-        self.reject(now, stream, code, description)
-    }
-
     /// Ends the session from our side; `description` tells the peer why. Closed sessions stay as they are.
     pub fn close(&mut self, description: &str) {
         match self.state {
@@ -183,6 +185,10 @@ impl Session {
             State::Handshake(_) => {}
             State::Publishing { stream } => {
                 self.send_command(stream, &on_status("status", code::UNPUBLISH_SUCCESS, description));
+                self.say_closed(description);
+            }
+            State::Playing { stream } => {
+                self.say_stopped(stream, description);
                 self.say_closed(description);
             }
             _ => self.say_closed(description),
@@ -193,6 +199,11 @@ impl Session {
     /// Whether a publication is accepted and not over.
     pub fn is_publishing(&self) -> bool {
         matches!(self.state, State::Publishing { .. })
+    }
+
+    /// Whether `connect` was accepted and the session goes on.
+    fn is_connected(&self) -> bool {
+        !matches!(self.state, State::Handshake(_) | State::Opened | State::Closed)
     }
 
     /// Whether the session has failed or was closed.

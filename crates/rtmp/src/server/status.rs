@@ -23,6 +23,22 @@ pub mod code {
     pub const UNPUBLISH_SUCCESS: &str = "NetStream.Unpublish.Success";
     /// `play` is refused.
     pub const PLAY_FAILED: &str = "NetStream.Play.Failed";
+    /// There is no such stream to be played.
+    pub const PLAY_NOT_FOUND: &str = "NetStream.Play.StreamNotFound";
+    /// `play` was accepted, and what was played before is over.
+    pub const PLAY_RESET: &str = "NetStream.Play.Reset";
+    /// `play` was accepted.
+    pub const PLAY_START: &str = "NetStream.Play.Start";
+    /// The stream that was played is over.
+    pub const PLAY_STOP: &str = "NetStream.Play.Stop";
+    /// `pause` was accepted.
+    pub const PAUSE_NOTIFY: &str = "NetStream.Pause.Notify";
+    /// `pause` without pausing was accepted.
+    pub const UNPAUSE_NOTIFY: &str = "NetStream.Unpause.Notify";
+    /// `seek`, or what has the same answer, was accepted.
+    pub const SEEK_NOTIFY: &str = "NetStream.Seek.Notify";
+    /// `seek` is refused.
+    pub const SEEK_FAILED: &str = "NetStream.Seek.Failed";
 }
 
 /// The information object of a reply or status.

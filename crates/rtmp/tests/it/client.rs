@@ -17,6 +17,8 @@ pub(crate) struct Peer {
     pub(crate) received: Vec<Message>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) accepts: bool,
+    /// Requests to play are accepted too.
+    pub(crate) plays: bool,
     /// What came of accepting.
     accepted: Result<(), Error>,
     decoder: Decoder,
@@ -32,6 +34,7 @@ impl Peer {
             received: Vec::new(),
             deadline: None,
             accepts: true,
+            plays: false,
             accepted: Ok(()),
             decoder: Decoder::new(Limits::default()),
             encoder: Encoder::new(),
@@ -60,6 +63,15 @@ impl Peer {
         let mut peer = Self::connected(app);
         peer.call(0, "createStream", 2.0, vec![Value::Null]).unwrap();
         peer.call(1, "publish", 3.0, vec![Value::Null, name.into(), "live".into()]).unwrap();
+        peer
+    }
+
+    /// One that plays `live/cam` on message stream 1.
+    pub(crate) fn playing() -> Self {
+        let mut peer = Self::connected("live");
+        peer.plays = true;
+        peer.call(0, "createStream", 2.0, vec![Value::Null]).unwrap();
+        peer.call(1, "play", 0.0, vec![Value::Null, "cam".into(), (-2000.0).into()]).unwrap();
         peer
     }
 
@@ -96,9 +108,13 @@ impl Peer {
                 Output::Send(bytes) => self.take(&bytes),
                 Output::Event(event) => {
                     let accept = self.accepts && matches!(event, Event::Publish(_));
+                    let play = self.plays && matches!(event, Event::Play(_));
                     self.events.push(event);
                     if accept {
                         self.accepted = self.session.accept_publish(Duration::ZERO);
+                    }
+                    if play {
+                        self.accepted = self.session.accept_play(Duration::ZERO);
                     }
                 }
                 Output::Wait(deadline) => {
@@ -109,7 +125,7 @@ impl Peer {
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
         let skipped = self.handshake.min(bytes.len());
         self.handshake -= skipped;
         let mut input = &bytes[skipped..];

@@ -7,5 +7,6 @@ mod client;
 mod files;
 mod hostile;
 mod mux;
+mod play;
 mod recordings;
 mod session;

@@ -2,6 +2,7 @@
 
 use media::TrackId;
 use rillcast_rtmp::Limits;
+use rillcast_rtmp::flv::mux::Caps;
 use rillcast_rtmp::flv::{Demux, Media, Tag};
 use rillcast_rtmp::server::{Event, Stats};
 
@@ -10,6 +11,11 @@ use crate::client::Peer;
 pub(crate) const FFMPEG: &[u8] = include_bytes!("../../testdata/ffmpeg-5.1-publish.rtmp");
 const FFMPEG_LATE: &[u8] = include_bytes!("../../testdata/ffmpeg-5.1-publish-past-0xffffff.rtmp");
 const FFMPEG_PLAY: &[u8] = include_bytes!("../../testdata/ffmpeg-5.1-play.rtmp");
+const FFMPEG_PLAY_WITH_KEY: &[u8] = include_bytes!("../../testdata/ffmpeg-5.1-play-with-key.rtmp");
+const VLC_PLAY: &[u8] = include_bytes!("../../testdata/vlc-3.0-play.rtmp");
+const GSTREAMER_PLAY: &[u8] = include_bytes!("../../testdata/gstreamer-1.22-rtmp2src-play.rtmp");
+const RTMPDUMP_PLAY: &[u8] = include_bytes!("../../testdata/rtmpdump-2.4-play.rtmp");
+const NGINX_PULL: &[u8] = include_bytes!("../../testdata/nginx-rtmp-1.2-pull.rtmp");
 pub(crate) const GSTREAMER: &[u8] = include_bytes!("../../testdata/gstreamer-1.22-rtmp2sink-publish.rtmp");
 pub(crate) const LIBRTMP: &[u8] = include_bytes!("../../testdata/librtmp-2.4-publish.rtmp");
 
@@ -100,8 +106,36 @@ fn ffmpeg_wants_to_play() {
 }
 
 #[test]
+fn players_play() {
+    for (recording, flash_ver, key, stops) in [
+        (FFMPEG_PLAY_WITH_KEY, "LNX 9,0,124,2", Some("a"), true),
+        (VLC_PLAY, "LNX 9,0,124,2", None, false),
+        (GSTREAMER_PLAY, "LNX 10,0,32,18", None, false),
+        (RTMPDUMP_PLAY, "LNX 10,0,32,18", None, true),
+        (NGINX_PULL, "LNX.11,1,102,55", None, false),
+    ] {
+        let mut peer = Peer::new(Limits::default());
+        peer.plays = true;
+        recording.chunks(50).for_each(|part| peer.feed(part).unwrap());
+        let [Event::Connect(_), Event::Play(request), rest @ ..] = &peer.events[..] else {
+            panic!("{:?}", peer.events)
+        };
+        let address = request.address();
+        assert_eq!((address.path.as_str(), address.get("token")), ("live/x", key));
+        assert_eq!((request.flash_ver.as_str(), request.caps), (flash_ver, Caps::LEGACY));
+        let expected: &[Event] = if stops { &[Event::Stopped] } else { &[] };
+        assert_eq!(rest, expected, "{flash_ver}");
+        assert_eq!(peer.session.playing().is_some(), !stops);
+        let replies = peer.replies();
+        let codes: Vec<_> = replies.iter().map(|reply| reply.2.as_str()).collect();
+        assert!(codes.ends_with(&["NetStream.Play.Reset", "NetStream.Play.Start"]), "{codes:?}");
+    }
+}
+
+#[test]
 fn events_do_not_depend_on_how_the_bytes_were_split() {
-    for recording in [FFMPEG, GSTREAMER, LIBRTMP, FFMPEG_LATE, FFMPEG_PLAY] {
+    let players = [FFMPEG_PLAY, FFMPEG_PLAY_WITH_KEY, VLC_PLAY, GSTREAMER_PLAY, RTMPDUMP_PLAY, NGINX_PULL];
+    for recording in [FFMPEG, GSTREAMER, LIBRTMP, FFMPEG_LATE].into_iter().chain(players) {
         let whole = replay(recording, recording.len());
         for step in [1, 2, 3, 7, 127, 1536, 1537] {
             let parts = replay(recording, step);

@@ -1,4 +1,4 @@
-//! The commands that publishers send (RTMP 1.0 7.2, and what Flash Media Live Encoder added to them).
+//! The commands that peers send (RTMP 1.0 7.2, and what Flash Media Live Encoder added to them).
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl Session {
         match command.name.as_str() {
             "createStream" => self.create_stream(transaction)?,
             "publish" => self.request(now, Wanted::Publish, stream, command),
-            "play" | "play2" => self.request(now, Wanted::Play, stream, command),
+            "play" => self.request(now, Wanted::Play, stream, command),
             "releaseStream" | "_checkbw" | "FCSubscribe" => self.reply(transaction, Value::Undefined),
             "getStreamLength" => self.reply(transaction, 0.0.into()),
             "FCPublish" => self.flash_call("onFCPublish", code::PUBLISH_START, command),
@@ -27,10 +27,16 @@ impl Session {
                 self.unpublish(now, None);
                 self.flash_call("onFCUnpublish", code::UNPUBLISH_SUCCESS, command);
             }
-            "closeStream" => self.unpublish(now, Some(stream)),
+            "closeStream" => {
+                self.unpublish(now, Some(stream));
+                self.stop(now, stream, false);
+            }
             "deleteStream" => self.delete_stream(now, command),
-            // Answers to what we did not ask, and what players and OBS say without wanting an answer.
-            "_result" | "_error" | "onStatus" | "receiveAudio" | "receiveVideo" | "pause" | "seek" => {}
+            "receiveAudio" | "receiveVideo" | "pause" | "pauseRaw" | "seek" => {
+                self.player_command(stream, command);
+            }
+            // Answers to what we did not ask, and a switch to another rendition, which a player has to do without.
+            "_result" | "_error" | "onStatus" | "play2" => {}
             _ => self.unknown(command),
         }
         Ok(())
@@ -86,6 +92,7 @@ impl Session {
         let stream = command.number(0).unwrap_or_default() as u32;
         self.streams.remove(&stream);
         self.unpublish(now, Some(stream));
+        self.stop(now, stream, true);
     }
 
     /// Ends the publication if it is on that message stream; without one, whichever it is on.

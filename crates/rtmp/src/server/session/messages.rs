@@ -24,19 +24,23 @@ impl Session {
             }
             _ => {
                 if let Some(control) = Control::decode(&message)? {
-                    self.control(control);
+                    self.control(now, control);
                 }
                 Ok(())
             }
         }
     }
 
-    fn control(&mut self, control: Control) {
+    fn control(&mut self, now: Duration, control: Control) {
         match control {
             Control::WindowAckSize(size) if size > 0 => self.window = size,
             Control::Acknowledgement(count) => self.stats.peer_acknowledged = count,
             Control::UserControl(UserControl::PingRequest(time)) => {
                 self.send_control(Control::UserControl(UserControl::PingResponse(time)));
+            }
+            Control::UserControl(UserControl::PingResponse(time)) if self.pinged == Some(time) => {
+                self.pinged = None;
+                self.stats.round_trip = Some((now.as_millis() as u32).wrapping_sub(time));
             }
             _ => {}
         }
@@ -69,7 +73,7 @@ impl Session {
                 self.stats.tags += 1;
                 self.events.push_back(Event::Tag(tag));
             }
-            State::Connected { lingering: true } => self.stats.dropped_tags += 1,
+            State::Connected { lingering: true } | State::Playing { .. } => self.stats.dropped_tags += 1,
             _ => return Err(Error::Order { what: "media", when: "before publish" }),
         }
         Ok(())
@@ -78,8 +82,7 @@ impl Session {
     /// 5.4.3: at most once for all that came at a time.
     pub(super) fn acknowledge(&mut self) {
         let received = self.stats.bytes_received;
-        let ready = !matches!(self.state, State::Handshake(_) | State::Opened | State::Closed);
-        if ready && received - self.acknowledged >= self.window.into() {
+        if self.is_connected() && received - self.acknowledged >= self.window.into() {
             self.acknowledged = received;
             self.send_control(Control::Acknowledgement(received as u32));
         }
