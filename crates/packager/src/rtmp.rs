@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hub::{Context, Entry};
-use media::{Kind, TimeDelta, Timestamp, Track, TrackId};
+use media::{TimeDelta, Timestamp, Track, TrackId};
+use rtmp::chunk::Shared;
 use rtmp::flv::mux::{self, Caps, Description, Head};
 use rtmp::flv::{FourCc, TagKind};
 
@@ -26,14 +26,10 @@ const ENCODER: &str = concat!("Rillcast ", env!("CARGO_PKG_VERSION"));
 /// The message of one frame, with what readers need to know about it. Cloning shares the bytes.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    /// Audio or video.
-    pub kind: TagKind,
+    /// The message, which holds no time.
+    pub message: Shared,
     /// Decode time in milliseconds of hub time, which is Unix time at the start.
     pub time_ms: i64,
-    /// The first bytes of the body.
-    pub head: Head,
-    /// The rest of it.
-    pub payload: Bytes,
     /// Only peers that announce its codec can read it.
     pub needs: Option<FourCc>,
     /// When the frame came in, on the monotonic clock of the process.
@@ -51,32 +47,30 @@ pub struct Chunk {
 }
 
 /// What a peer has to know before the first frame.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Setup {
-    /// `onMetaData` of all tracks, and of those that a peer without Enhanced RTMP can read.
-    pub metadata: Bytes,
-    /// The same for a peer without Enhanced RTMP.
-    pub legacy_metadata: Bytes,
+    /// `onMetaData` of all tracks.
+    pub metadata: Shared,
+    /// The same for a peer that can get only some of them: of those that every peer can.
+    pub legacy_metadata: Shared,
     /// Sequence headers, in the order in which they are to be sent.
     pub headers: Vec<Header>,
-    /// A picture is to be expected.
-    pub has_video: bool,
+    /// What a peer must announce to get all tracks.
+    pub needs: Vec<FourCc>,
 }
 
 /// A sequence header.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Header {
-    /// Audio or video.
-    pub kind: TagKind,
-    /// The body.
-    pub body: Bytes,
+    /// The message.
+    pub message: Shared,
     /// Only peers that announce its codec can read it.
     pub needs: Option<FourCc>,
 }
 
 impl hub::Item for Chunk {
     fn size(&self) -> usize {
-        self.head.len() + self.payload.len()
+        self.message.body_bytes()
     }
 
     fn arrival(&self) -> Duration {
@@ -105,6 +99,8 @@ pub struct Carrier {
     gate: Gate,
     tracks: BTreeMap<TrackId, Form>,
     setup: Option<Arc<Setup>>,
+    /// The tracks that the setup is about.
+    known: Arc<[Track]>,
     last_start: Option<Timestamp>,
     /// The end of the newest picture.
     pictures_end: Option<Timestamp>,
@@ -151,6 +147,7 @@ impl Carrier {
             gate: Gate::new(omits),
             tracks: BTreeMap::new(),
             setup: None,
+            known: Arc::default(),
             last_start: None,
             pictures_end: None,
         }
@@ -181,10 +178,9 @@ impl Carrier {
         let time_ms = frame.dts.to_scale(1000);
         let delay_ms = i32::try_from(frame.pts.to_scale(1000) - time_ms).unwrap_or(0);
         let chunk = Chunk {
-            kind: form.track.kind(),
+            message: Shared::new(form.track.kind(), form.track.head(frame.key, delay_ms), frame.data.clone())
+                .ok()?,
             time_ms,
-            head: form.track.head(frame.key, delay_ms),
-            payload: frame.data.clone(),
             needs: form.needs,
             arrival: entry.arrival,
             start,
@@ -214,20 +210,23 @@ impl Carrier {
             let of = |kind| self.tracks.values().find(|form| form.track.kind() == kind && is_told(form));
             let [video, audio] =
                 [of(TagKind::Video), of(TagKind::Audio)].map(|form| form.map(|form| &form.track));
-            Description { video, audio, encoder: ENCODER, ..Description::default() }.encode()
+            let text = Description { video, audio, encoder: ENCODER, ..Description::default() }.encode();
+            Shared::new(TagKind::Script, Head::EMPTY, text).ok()
         };
         let header = |form: &Form| {
             let body = form.track.sequence_header()?.clone();
-            Some(Header { kind: form.track.kind(), body, needs: form.needs })
+            let message = Shared::new(form.track.kind(), Head::EMPTY, body).ok()?;
+            Some(Header { message, needs: form.needs })
         };
-        let setup = Setup {
-            metadata: describe(|_| true),
-            legacy_metadata: describe(|form| form.needs.is_none()),
-            headers: self.tracks.values().filter_map(header).collect(),
-            has_video: program.tracks().iter().any(|track| track.codec.kind() == Kind::Video),
-        };
-        let changed = self.setup.as_deref() != Some(&setup);
-        self.setup = Some(Arc::new(setup));
+        let changed = self.known != *program.tracks();
+        self.known = Arc::clone(program.tracks());
+        if let Some((metadata, legacy_metadata)) =
+            describe(|_| true).zip(describe(|form| form.needs.is_none()))
+        {
+            let headers = self.tracks.values().filter_map(header).collect();
+            let needs = self.tracks.values().filter_map(|form| form.needs).collect();
+            self.setup = Some(Arc::new(Setup { metadata, legacy_metadata, headers, needs }));
+        }
         changed
     }
 

@@ -9,7 +9,9 @@ use media::timeline::SourceClock;
 
 use crate::code::Code;
 use crate::config::{self, Rendition};
+use crate::output::carrier;
 use crate::output::cutting::Cutting;
+use crate::output::rtmp::Rtmp;
 use crate::output::ts;
 use crate::session::{Ended, Open, Session};
 use crate::status::{RenditionStatus, SourceStatus};
@@ -31,6 +33,7 @@ pub(crate) struct Rung {
     pub(crate) hub: Arc<hub::Stream>,
     pub(crate) ts: Arc<ts::Output>,
     pub(crate) cutting: Arc<Cutting>,
+    pub(crate) rtmp: carrier::Output<Rtmp>,
     /// Its name in the log; none where the stream has no ladder.
     shown: Option<String>,
     source: Mutex<Option<Arc<Session>>>,
@@ -80,6 +83,7 @@ impl Rung {
         hub: Arc<hub::Stream>,
         ts: Arc<ts::Output>,
         cutting: Arc<Cutting>,
+        rtmp: carrier::Output<Rtmp>,
     ) -> Self {
         Self {
             code: stream.code.clone(),
@@ -89,6 +93,7 @@ impl Rung {
             hub,
             ts,
             cutting,
+            rtmp,
             source: Mutex::new(None),
             last_error: Mutex::new(None),
             damage_logged: Mutex::new(None),
@@ -218,6 +223,7 @@ impl Rung {
     pub(crate) async fn stopped(&self) {
         self.cutting.stopped().await;
         self.ts.stopped().await;
+        self.rtmp.stopped().await;
     }
 
     /// How good the rung is for a viewer who named none.
@@ -227,7 +233,8 @@ impl Rung {
 
     /// What viewers will miss, as sentences.
     fn warnings(&self) -> Vec<String> {
-        let of_outputs = self.ts.warnings().into_iter().chain(self.cutting.warnings());
+        let of_outputs =
+            self.ts.warnings().into_iter().chain(self.cutting.warnings()).chain(self.rtmp.warnings());
         of_outputs.chain(lock(&self.unsupported).iter().cloned()).collect()
     }
 

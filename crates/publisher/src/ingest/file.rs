@@ -88,6 +88,7 @@ pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: So
             role: Role::Publisher,
             peer: None,
             agent: Some(source.name()),
+            origin: None,
         };
         let publication = service.seize(&running, opening, CLOCK);
         let session = Arc::clone(publication.session.session());

@@ -18,7 +18,7 @@ const READ_BYTES: usize = 1 << 20;
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// A kind of carrier, and what the stream does with it besides serving its readers.
-pub(super) trait Kind: Send + Sync + Sized + 'static {
+pub(crate) trait Kind: Send + Sync + Sized + 'static {
     /// What it makes of a frame.
     type Chunk: hub::Item + Clone + Send + Sync;
     /// What makes it.
@@ -81,7 +81,7 @@ impl<T: hub::Item + Clone> Reading<T> {
 }
 
 impl<K: Kind> Output<K> {
-    pub(super) fn new(
+    pub(crate) fn new(
         kind: K,
         hub: Arc<hub::Stream>,
         code: Code,

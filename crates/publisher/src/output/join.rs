@@ -19,6 +19,7 @@ const OTHERS: Duration = Duration::from_secs(1);
 
 /// A carrier with media, for a viewer.
 pub(super) struct Joined<T> {
+    pub(super) rung: Arc<Rung>,
     pub(super) reading: Arc<Reading<T>>,
     /// Says that somebody waits for each frame.
     pub(super) haste: Haste,
@@ -101,7 +102,8 @@ fn wait_for<K: Kind>(rung: Arc<Rung>, carrier: fn(&Rung) -> &Output<K>) -> Optio
     let haste = rung.hub.hasten();
     let reading = carrier(&rung).join()?;
     let cursor = reading.ring().subscribe()?;
-    Some(Waiting { rung, joined: Joined { reading, haste }, cursor, state: Readiness::Silent })
+    let joined = Joined { rung: Arc::clone(&rung), reading, haste };
+    Some(Waiting { rung, joined, cursor, state: Readiness::Silent })
 }
 
 /// Waits until so many of the rungs have media or have ended.
