@@ -161,13 +161,15 @@ function showProblems(stream, now) {
   fit($('problems'), problems, (text) => text, () => document.createElement('li'), setText);
 }
 
-function showStage(stream, now) {
+function showStage(stream, now, rtmp) {
   $('stage').hidden = !stream;
   if (!stream) return;
   setText($('title'), stream.code);
-  const url = (path) => new URL(path, location.href).href;
-  showUrls($('urls'), [['HLS', stream.outputs.hls], ['DASH', stream.outputs.dash], ['HTTP MPEG-TS', stream.outputs.mpegts]]
-    .filter(([, path]) => path).map(([label, path]) => [label, url(path)]));
+  const { hls, dash, mpegts } = stream.outputs;
+  const urls = [['HLS', hls], ['DASH', dash], ['HTTP MPEG-TS', mpegts]].filter(([, path]) => path)
+    .map(([label, path]) => [label, new URL(path, location.href).href]);
+  if (rtmp && stream.outputs.rtmp) urls.push(['RTMP', rtmp + stream.outputs.rtmp]);
+  showUrls($('urls'), urls);
   showFacts(stream, now);
   showProblems(stream, now);
 }
@@ -245,7 +247,7 @@ function show() {
   const stream = streams.find(({ code }) => code === selected);
   setText($('version'), version);
   showStreams(streams);
-  showStage(stream, now);
+  showStage(stream, now, rtmp);
   $('empty').hidden = streams.length > 0;
   $('publish').hidden = !rtmp;
   if (rtmp) showUrls($('publish-urls'), [['', `${rtmp}/live/test`]]);
