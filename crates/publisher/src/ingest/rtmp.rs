@@ -27,6 +27,8 @@ use crate::session::{Ended, Opening, Protocol, Role};
 
 /// Bytes read from a connection at a time.
 const READ_BYTES: usize = 64 << 10;
+/// The same from a player, who has little to say.
+const PLAYER_READ_BYTES: usize = 512;
 /// How long our answers may take to leave: a peer that does not read is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for the last words to a publisher that is sent away.
@@ -187,7 +189,7 @@ impl Connection {
     }
 
     async fn serve(&mut self) -> Left {
-        let mut input = BytesMut::with_capacity(READ_BYTES);
+        let mut input = BytesMut::new();
         let ended = self.service.cancelled();
         loop {
             let deadline = match self.drain().await {
@@ -197,7 +199,7 @@ impl Connection {
             let cancelled = self.current().map(|session| session.cancelled());
             let look = self.pace();
             let sleep = tokio::time::sleep(self.until(deadline).min(look.unwrap_or(FOREVER)));
-            input.reserve(READ_BYTES);
+            input.reserve(if self.playing.is_some() { PLAYER_READ_BYTES } else { READ_BYTES });
             tokio::select! {
                 () = ended.cancelled() => return Left::Quietly,
                 () = cancelled.unwrap_or_default().cancelled_owned() => return Left::Quietly,
@@ -217,7 +219,11 @@ impl Connection {
                 let _ = self.drain().await;
                 return left;
             }
-            input.clear();
+            match self.playing {
+                // What a publisher's bytes need is given back.
+                Some(_) if input.capacity() > PLAYER_READ_BYTES => input = BytesMut::new(),
+                _ => input.clear(),
+            }
         }
     }
 
@@ -292,8 +298,9 @@ impl Connection {
     async fn handle(&mut self, event: Event) -> Result<(), Left> {
         match event {
             Event::Connect(connect) => self.agent = Some(connect.flash_ver),
-            Event::Publish(request) => self.publish(&request).await?,
-            Event::Play(request) => self.play(&request).await?,
+            // In boxes of their own, which are given back: what a player's task holds stays small.
+            Event::Publish(request) => Box::pin(self.publish(&request)).await?,
+            Event::Play(request) => Box::pin(self.play(&request)).await?,
             Event::Pause => self.pause(true),
             Event::Resume => self.pause(false),
             // A player of live media that leaves out one kind of it can drop it itself.
