@@ -166,6 +166,8 @@ impl<V: Viewer> Slot<V> {
                     Err(stopped) => return stopped,
                 }
             }
+            // What is sent is not held.
+            self.head = Bytes::new();
             match self.write_partial() {
                 Wrote::All => {}
                 stopped => return stopped,

@@ -27,6 +27,8 @@ use crate::session::{Ended, Opening, Protocol, Role};
 
 /// Bytes read from a connection at a time.
 const READ_BYTES: usize = 64 << 10;
+/// The same before it is known what the peer wants: its handshake, at a time.
+const FIRST_READ_BYTES: usize = 4 << 10;
 /// The same from a player, who has little to say.
 const PLAYER_READ_BYTES: usize = 512;
 /// How long our answers may take to leave: a peer that does not read is gone.
@@ -199,7 +201,11 @@ impl Connection {
             let cancelled = self.current().map(|session| session.cancelled());
             let look = self.pace();
             let sleep = tokio::time::sleep(self.until(deadline).min(look.unwrap_or(FOREVER)));
-            input.reserve(if self.playing.is_some() { PLAYER_READ_BYTES } else { READ_BYTES });
+            input.reserve(match (&self.publishing, &self.playing) {
+                (Some(_), _) => READ_BYTES,
+                (None, Some(_)) => PLAYER_READ_BYTES,
+                (None, None) => FIRST_READ_BYTES,
+            });
             tokio::select! {
                 () = ended.cancelled() => return Left::Quietly,
                 () = cancelled.unwrap_or_default().cancelled_owned() => return Left::Quietly,
