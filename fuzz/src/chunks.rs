@@ -1,7 +1,7 @@
 //! RTMP chunks to messages.
 
 use bytes::BytesMut;
-use rtmp::chunk::{DEFAULT_SIZE, Decoder, Encoder, Piece, Shared};
+use rtmp::chunk::{DEFAULT_SIZE, Decoder, Encoder, Piece, Route, Shared};
 use rtmp::flv::TagKind;
 use rtmp::flv::mux::Head;
 use rtmp::message::{Control, Message, is_media, kind};
@@ -76,7 +76,9 @@ fn shared(messages: &[Message]) {
     for message in messages {
         let Some(kind) = TagKind::from_type(message.kind) else { continue };
         let shared = Shared::new(kind, Head::EMPTY, message.body.clone()).expect("it came in chunks");
-        for piece in shared.chunks(message.stream, message.timestamp_ms, DEFAULT_SIZE) {
+        for piece in
+            shared.chunks(Route { stream: message.stream, chunk_size: DEFAULT_SIZE }, message.timestamp_ms)
+        {
             match piece {
                 Piece::Own(own) => bytes.extend_from_slice(&own),
                 Piece::Shared(shared) => bytes.extend_from_slice(shared),

@@ -7,6 +7,7 @@
 mod access_units;
 mod amf0;
 mod chunks;
+mod client;
 mod codec_configs;
 mod flv;
 mod http_head;
@@ -18,6 +19,7 @@ mod timeline;
 pub use access_units::access_units;
 pub use amf0::amf0;
 pub use chunks::chunks;
+pub use client::client;
 pub use codec_configs::codec_configs;
 pub use flv::{flv_file, flv_tags};
 pub use http_head::http_head;
@@ -31,10 +33,11 @@ use rtmp::Limits;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("access_units", access_units),
     ("amf0", amf0),
     ("chunks", chunks),
+    ("client", client),
     ("codec_configs", codec_configs),
     ("flv_file", flv_file),
     ("flv_tags", flv_tags),

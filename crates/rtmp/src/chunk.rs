@@ -7,7 +7,7 @@ mod shared;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;
-pub use shared::{Chunks, OWN_BYTES, Own, Piece, Shared};
+pub use shared::{Chunks, OWN_BYTES, Own, Piece, Route, Shared};
 
 /// Chunk size of both directions until Set Chunk Size says otherwise (5.4.1).
 pub const DEFAULT_SIZE: u32 = 128;

@@ -1,11 +1,13 @@
 //! What can go wrong, in three families: the peer broke the specification, the peer wants what we lack, our own
 //! side called at the wrong time.
 
+use crate::client::Step;
 use crate::server::{Timer, code};
 
 /// Why bytes were refused, or a call was.
 ///
-/// From [`Session::handle_bytes`](crate::server::Session::handle_bytes) it ends the connection; from
+/// From `handle_bytes` of a session, [server's](crate::server::Session::handle_bytes) or
+/// [client's](crate::client::Session::handle_bytes), it ends the connection; from
 /// [`Demux::push`](crate::flv::Demux::push) it is about that one tag, and the next may be fine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +61,9 @@ pub enum Error {
     /// The peer kept us waiting.
     #[error("timeout: {0}")]
     Timeout(Timer),
+    /// The server that we are a client of kept us waiting.
+    #[error("timeout: the server did not answer {0}")]
+    NoAnswer(Step),
     /// Our own side asked for what the session's state does not allow.
     #[error("{call} is not possible {when}")]
     Misuse {

@@ -1,4 +1,4 @@
-//! The handshake, server's side (RTMP 1.0 5.2), plain and with digests.
+//! The handshake (RTMP 1.0 5.2): the server's side, plain and with digests, and [the client's](Client), plain.
 //!
 //! ```text
 //! client   C0 version | C1 time, 0 or version, 1528 random bytes |  C2 echo of S1
@@ -8,10 +8,12 @@
 //! A client that names its own version in C1 hides an HMAC-SHA256 in it and may insist on finding one in S1 and S2:
 //! Flash Player did since version 9, ffmpeg still does. Where it hides is one of two [schemes](Scheme).
 
+mod client;
 mod digest;
 
 use crate::Error;
 
+pub use client::Client;
 pub use digest::Scheme;
 
 /// Length of C1, S1, C2 and S2.
@@ -47,9 +49,9 @@ pub struct Handshake {
 pub enum Progress {
     /// More bytes are needed.
     Wait,
-    /// C1 is there: S0, S1 and S2 are to be sent. More bytes may already be waiting.
+    /// C1 is there and S0, S1 and S2 are to be sent, or S1 is there and C2 is. More bytes may already be waiting.
     Reply(Vec<u8>),
-    /// C2 is there: what follows is chunks.
+    /// C2 is there, or S2: what follows is chunks.
     Done,
 }
 
@@ -75,7 +77,7 @@ impl Handshake {
         if self.kind.is_none()
             && let Some(&version) = self.received.first()
         {
-            check_version(version)?;
+            check_version("C0", version)?;
         }
         if self.received.len() < wanted {
             return Ok(Progress::Wait);
@@ -116,13 +118,13 @@ impl Handshake {
     }
 }
 
-fn check_version(version: u8) -> Result<(), Error> {
+fn check_version(what: &'static str, version: u8) -> Result<(), Error> {
     match version {
         // 5.2.2: a server that does not know the version answers with 3, and the client decides.
         0..=5 | 7 | 10..FIRST_PRINTABLE => Ok(()),
-        6 | 8 | 9 => Err(Error::Unsupported { what: "C0", feature: "RTMPE" }),
+        6 | 8 | 9 => Err(Error::Unsupported { what, feature: "RTMPE" }),
         _ => Err(Error::Invalid {
-            what: "C0",
+            what,
             field: "version",
             value: version.into(),
             expected: "3 (is this another protocol?)",

@@ -15,10 +15,21 @@
 //! out what was published as [`flv::Tag`]s. [`flv::Demux`] makes tracks and frames of those, whether they came from
 //! a connection or from a file. A tag that cannot be understood is an error for that tag; the connection goes on.
 //!
+//! And from frames to the wire:
+//!
+//! ```text
+//! frames ─ flv::mux ─ chunk::Shared ─┬─ those who play: server::Session says when and where
+//!                                    └─ where it is published: client::Session does
+//! ```
+//!
+//! Media are muxed and cut into chunks once for all who get them, and go past the sessions, which only tell the
+//! [`Route`](chunk::Route).
+//!
 //! Every byte is hostile: what a peer can make us hold is bounded by [`Limits`].
 
 pub mod amf0;
 pub mod chunk;
+pub mod client;
 mod error;
 pub mod flv;
 pub mod handshake;

@@ -28,8 +28,11 @@ mod session;
 mod status;
 
 pub use connect::Connect;
+pub(crate) use connect::{enhanced, fourccs};
+pub(crate) use request::percent_decode;
 pub use request::{Address, Request};
 pub use session::{Session, Stats};
+pub(crate) use status::call;
 pub use status::code;
 
 use std::fmt;
@@ -76,15 +79,6 @@ pub enum Event {
     Tag(Tag),
     /// The publication is over, by the peer's own word.
     Unpublish,
-}
-
-/// How the media of a stream that is played are sent, as [`chunk::Shared`](crate::chunk::Shared) wants it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Play {
-    /// The message stream.
-    pub stream: u32,
-    /// The chunk size that the player was told.
-    pub chunk_size: u32,
 }
 
 /// What a session waits for, no longer than [`Limits`](crate::Limits) say.

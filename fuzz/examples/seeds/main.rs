@@ -11,6 +11,7 @@ mod codecs;
 mod http_heads;
 mod recordings;
 mod rtmp_parts;
+mod servers;
 mod sessions;
 mod timelines;
 
@@ -27,6 +28,7 @@ fn main() -> Result<()> {
     codecs::write(&mut seeds)?;
     http_heads::write(&mut seeds)?;
     rtmp_parts::write(&mut seeds)?;
+    servers::write(&mut seeds)?;
     sessions::write(&mut seeds)?;
     timelines::write(&mut seeds)?;
     println!("{} seeds", seeds.count);

@@ -36,6 +36,15 @@ pub struct Shared {
     payload: Bytes,
 }
 
+/// Where the media of one peer belong; the session with the peer tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// The message stream.
+    pub stream: u32,
+    /// The chunk size that the peer was last told; less than 128 counts as that.
+    pub chunk_size: u32,
+}
+
 /// A run of bytes on one peer's wire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Piece<'s> {
@@ -90,21 +99,20 @@ impl Shared {
         self.head.len() + self.payload.len()
     }
 
-    /// Its chunks for one peer, on the message stream that the peer has for it. `chunk_size` is what the peer was last
-    /// told; less than 128 counts as that.
+    /// Its chunks for one peer.
     ///
     /// A message that fits into one chunk, as nearly all do that go out with [`LARGE_SIZE`](super::LARGE_SIZE), is one
     /// [`Piece::Own`] and the payload. In longer ones the header of each further chunk follows, with the extended
     /// timestamp again where there is one (5.3.1.3). The same arguments give the same bytes.
-    pub fn chunks(&self, stream: u32, timestamp_ms: u32, chunk_size: u32) -> Chunks<'_> {
+    pub fn chunks(&self, route: Route, timestamp_ms: u32) -> Chunks<'_> {
         let extended = (timestamp_ms >= EXTENDED).then_some(timestamp_ms);
-        let chunk_size = chunk_size.max(DEFAULT_SIZE) as usize;
+        let chunk_size = route.chunk_size.max(DEFAULT_SIZE) as usize;
         let mut first = Own::EMPTY;
         first.put(&[chunk_stream(self.kind)]);
         first.put(&timestamp_ms.min(EXTENDED).to_be_bytes()[1..]);
         first.put(&(self.body_bytes() as u32).to_be_bytes()[1..]);
         first.put(&[self.kind.tag_type()]);
-        first.put(&stream.to_le_bytes());
+        first.put(&route.stream.to_le_bytes());
         let mut next = Own::EMPTY;
         next.put(&[3 << 6 | chunk_stream(self.kind)]);
         for header in [&mut first, &mut next] {
@@ -161,6 +169,8 @@ mod tests {
     use crate::flv::mux::{Caps, Track};
     use crate::message::{Control, Message};
 
+    const SMALL: Route = Route { stream: 1, chunk_size: 128 };
+
     fn head() -> Head {
         let record = include_bytes!("../../../media/testdata/x264-1080p.avcc");
         let codec = Codec::H264(h264::Config::decode(record).unwrap());
@@ -179,7 +189,7 @@ mod tests {
     fn a_message_in_one_chunk_is_a_header_and_the_payload() {
         let payload = Bytes::from(vec![7; 1 << 20]);
         let shared = Shared::new(TagKind::Video, head(), payload.clone()).unwrap();
-        let pieces: Vec<_> = shared.chunks(0x0102, 1000, LARGE_SIZE).collect();
+        let pieces: Vec<_> = shared.chunks(Route { stream: 0x0102, chunk_size: LARGE_SIZE }, 1000).collect();
         let [Piece::Own(own), Piece::Shared(rest)] = pieces[..] else { panic!("{} pieces", pieces.len()) };
         assert_eq!(own[..], *b"\x07\x00\x03\xe8\x10\x00\x05\x09\x02\x01\x00\x00\x17\x01\x00\x00\x28");
         assert_eq!((rest.as_ptr(), rest.len()), (payload.as_ptr(), payload.len()), "not a copy");
@@ -188,7 +198,7 @@ mod tests {
     #[test]
     fn an_extended_timestamp_stands_in_each_chunk() {
         let shared = Shared::new(TagKind::Audio, Head::EMPTY, Bytes::from(vec![1; 200])).unwrap();
-        let bytes = bytes(shared.chunks(1, 0x0100_0000, 128));
+        let bytes = bytes(shared.chunks(SMALL, 0x0100_0000));
         assert_eq!(bytes[..16], *b"\x04\xff\xff\xff\x00\x00\xc8\x08\x01\x00\x00\x00\x01\x00\x00\x00");
         assert_eq!(bytes[16 + 128..][..6], *b"\xc4\x01\x00\x00\x00\x01");
         assert_eq!(bytes.len(), 16 + 200 + 5);
@@ -197,9 +207,9 @@ mod tests {
     #[test]
     fn a_body_that_ends_with_its_chunk_has_no_further_header() {
         let shared = Shared::new(TagKind::Video, head(), Bytes::from(vec![1; 123])).unwrap();
-        assert_eq!(bytes(shared.chunks(1, 0, 0)).len(), 12 + 128);
+        assert_eq!(bytes(shared.chunks(Route { stream: 1, chunk_size: 0 }, 0)).len(), 12 + 128);
         let empty = Shared::new(TagKind::Script, Head::EMPTY, Bytes::new()).unwrap();
-        assert_eq!(bytes(empty.chunks(1, 0, 128)), b"\x06\0\0\0\0\0\0\x12\x01\0\0\0");
+        assert_eq!(bytes(empty.chunks(SMALL, 0)), b"\x06\0\0\0\0\0\0\x12\x01\0\0\0");
     }
 
     #[test]
@@ -232,7 +242,7 @@ mod tests {
             encoder.set_chunk_size(size, &mut expected);
             expected.clear();
             encoder.encode(7, &message, &mut expected);
-            let bytes = bytes(shared.chunks(stream, timestamp_ms, size));
+            let bytes = bytes(shared.chunks(Route { stream, chunk_size: size }, timestamp_ms));
             prop_assert_eq!(&bytes[..], &expected[..]);
             let mut decoder = Decoder::new(Limits::default());
             let (mut told, mut wire) = (BytesMut::new(), &bytes[..]);

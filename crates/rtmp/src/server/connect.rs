@@ -85,7 +85,8 @@ impl Connect {
     }
 }
 
-fn fourccs(object: &Value) -> Vec<String> {
+/// The names that a peer announces in the object of its `connect`, or in what a server answers to ours.
+pub(crate) fn fourccs(object: &Value) -> Vec<String> {
     let mut names = Vec::new();
     if let Some(Value::StrictArray(list)) = object.get("fourCcList") {
         names.extend(list.iter().filter_map(Value::as_str).map(str::to_owned));
@@ -100,7 +101,7 @@ fn fourccs(object: &Value) -> Vec<String> {
 }
 
 /// What we take, as a peer with Enhanced RTMP v1 or v2 looks for it.
-fn enhanced() -> impl Iterator<Item = (String, Value)> {
+pub(crate) fn enhanced() -> impl Iterator<Item = (String, Value)> {
     let map = |video: bool| {
         let ours = FourCc::ALL.into_iter().filter(move |fourcc| fourcc.is_video() == video);
         Value::Object(ours.map(|fourcc| (fourcc.name().to_owned(), CAN_FORWARD.into())).collect())

@@ -83,7 +83,7 @@ fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
 }
 
 /// RFC 3986 2.1. `+` is itself, for a key may have one; a `%` without two digits behind it stays as it is.
-fn percent_decode(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

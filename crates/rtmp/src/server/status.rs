@@ -9,6 +9,10 @@ pub mod code {
     pub const CONNECT_SUCCESS: &str = "NetConnection.Connect.Success";
     /// The connection is refused.
     pub const CONNECT_REJECTED: &str = "NetConnection.Connect.Rejected";
+    /// There is no such application.
+    pub const CONNECT_INVALID_APP: &str = "NetConnection.Connect.InvalidApp";
+    /// The server wants the peer to connect again, perhaps elsewhere (Enhanced RTMP v2).
+    pub const RECONNECT_REQUEST: &str = "NetConnection.Connect.ReconnectRequest";
     /// The connection is being closed by the server.
     pub const CONNECT_CLOSED: &str = "NetConnection.Connect.Closed";
     /// A call failed, or there is no such call.
@@ -52,7 +56,7 @@ pub(super) fn on_status(level: &str, code: &str, description: &str) -> Command {
 }
 
 /// A command that wants no reply.
-pub(super) fn call(name: &str, values: Vec<Value>) -> Command {
+pub(crate) fn call(name: &str, values: Vec<Value>) -> Command {
     Command { name: name.to_owned(), transaction: 0.0, values }
 }
 

@@ -8,5 +8,6 @@ mod files;
 mod hostile;
 mod mux;
 mod play;
+mod publish;
 mod recordings;
 mod session;

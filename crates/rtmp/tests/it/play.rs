@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rillcast_rtmp::amf0::Value;
-use rillcast_rtmp::chunk::{Piece, Shared};
+use rillcast_rtmp::chunk::{Piece, Route, Shared};
 use rillcast_rtmp::flv::TagKind;
 use rillcast_rtmp::flv::mux::{Caps, Head};
 use rillcast_rtmp::message::{Control, Message, UserControl, kind};
-use rillcast_rtmp::server::{Event, Play, code};
+use rillcast_rtmp::server::{Event, code};
 use rillcast_rtmp::{Error, Limits};
 
 use crate::client::Peer;
@@ -22,7 +22,7 @@ fn what_precedes_the_media() {
     let peer = Peer::playing();
     // Behind the answers to `connect` and `createStream`.
     let [size, begin, reset, start, access] = &peer.received[peer.received.len() - 5..] else { panic!() };
-    let Some(Play { stream: 1, chunk_size }) = peer.session.playing() else { panic!() };
+    let Some(Route { stream: 1, chunk_size }) = peer.session.playing() else { panic!() };
     assert_eq!(control(size), Some(Control::SetChunkSize(chunk_size)));
     assert_eq!(control(begin), Some(Control::UserControl(UserControl::StreamBegin(1))));
     assert!([reset, start, access].iter().all(|message| message.stream == 1));
@@ -37,12 +37,12 @@ fn what_precedes_the_media() {
 #[test]
 fn media_and_what_the_session_says_share_the_wire() {
     let mut peer = Peer::playing();
-    let play = peer.session.playing().unwrap();
+    let route = peer.session.playing().unwrap();
     let before = peer.received.len();
     let shared = Shared::new(TagKind::Audio, Head::EMPTY, Bytes::from(vec![9; 100_000])).unwrap();
     for time in [0, 0x00ff_fffe, 0x0100_0000] {
         let mut bytes = BytesMut::new();
-        shared.chunks(play.stream, time, play.chunk_size).for_each(|piece| match piece {
+        shared.chunks(route, time).for_each(|piece| match piece {
             Piece::Own(own) => bytes.extend_from_slice(&own),
             Piece::Shared(shared) => bytes.extend_from_slice(shared),
         });

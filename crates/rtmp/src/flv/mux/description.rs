@@ -26,6 +26,8 @@ pub struct Description<'a> {
 
 impl Description<'_> {
     /// The body of the script tag, which is what a player gets; for what a publisher sends, see [`set_data_frame`].
+    ///
+    /// It belongs at timestamp 0, whenever it is sent: ffmpeg makes a subtitle track of `onMetaData` at any other.
     pub fn encode(&self) -> Bytes {
         let mut values = Vec::new();
         let mut say = |name: &str, value: Value| values.push((name.to_owned(), value));

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use super::super::Event;
 use super::super::status::{code, on_status};
-use super::super::{Event, Play};
 use super::{Session, State, Wanted, chunk_stream};
 use crate::Error;
 use crate::amf0::Value;
-use crate::chunk::LARGE_SIZE;
+use crate::chunk::{LARGE_SIZE, Route};
 use crate::flv::TagKind;
 use crate::message::{Command, Control, Message, UserControl, kind};
 
@@ -47,9 +47,9 @@ impl Session {
 
     /// Where the media of the accepted stream belong; none before [`Session::accept_play`] and after
     /// [`Event::Stopped`].
-    pub fn playing(&self) -> Option<Play> {
+    pub fn playing(&self) -> Option<Route> {
         match self.state {
-            State::Playing { stream } => Some(Play { stream, chunk_size: LARGE_SIZE }),
+            State::Playing { stream } => Some(Route { stream, chunk_size: LARGE_SIZE }),
             _ => None,
         }
     }
