@@ -42,6 +42,11 @@ def flow(value):
 PUBLISH = {'inputs': [{'url': 'publish://'}]}
 
 
+def ladder(*names):
+    """A stream with these renditions"""
+    return {**PUBLISH, 'renditions': [{'name': name} for name in names]}
+
+
 class Server:
     """`rillcast run -c …` in a folder of its own"""
 
@@ -112,6 +117,9 @@ class Server:
     def hls(self, code='news'):
         return self.url('/%s/index.m3u8' % code)
 
+    def dash(self, code='news'):
+        return self.url('/%s/index.mpd' % code)
+
     def ts(self, code='news'):
         return self.url('/%s/mpegts' % code)
 
@@ -131,6 +139,10 @@ class Server:
             return (path, text) if answer.status == 200 and text.count('#EXTINF') >= segments else None
 
         return until(listed, seconds, '%d HLS segments of %s' % (segments, code), 0.2)
+
+    def stream(self, code='news'):
+        """What the API says of a stream"""
+        return next(one for one in json.loads(self.get('/api/v1/streams').body)['streams'] if one['code'] == code)
 
     def log_text(self):
         return self.process.output()
