@@ -11,10 +11,9 @@ use hub::{Context, Entry, Haste};
 use media::Codec;
 use packager::Omitted;
 use packager::rtmp::{Carrier, Chunk, Past};
-use rtmp::chunk::{Piece, Shared};
+use rtmp::chunk::{Piece, Route, Shared};
 use rtmp::flv::FourCc;
 use rtmp::flv::mux::{self, Caps};
-use rtmp::server::Play;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
@@ -164,7 +163,7 @@ impl Service {
         let viewer = Viewer {
             session: self.sessions.open(opening, &running.cancel),
             untold: 0,
-            play: Play { stream: 0, chunk_size: 0 },
+            route: Route { stream: 0, chunk_size: 0 },
             caps: info.caps,
             zero: OnceCell::new(),
             ended: Arc::clone(&ended),
@@ -176,19 +175,19 @@ impl Service {
         Ok(Playback { viewer, ended })
     }
 
-    /// Serves a player over its connection, after `head`; `play` is how its session wants media sent.
+    /// Serves a player over its connection, after `head`; `route` is how its session wants media sent.
     pub(crate) fn play(
         &self,
         playback: Playback,
         socket: &Arc<TcpStream>,
         head: Bytes,
-        play: Play,
+        route: Route,
     ) -> Playing {
         // A system that cannot do this still serves.
         let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES);
         listener::be_patient(socket, self.gates.longest_behind());
         let Playback { mut viewer, ended } = playback;
-        viewer.play = play;
+        viewer.route = route;
         let session = Arc::clone(viewer.session.session());
         let ring = viewer._reading.ring().clone();
         let membership = self.fan_out.join(&ring, Arc::clone(socket) as _, head, viewer);
@@ -201,7 +200,7 @@ struct Viewer {
     session: Open,
     /// Bytes sent that the session was not told of yet.
     untold: u64,
-    play: Play,
+    route: Route,
     caps: Caps,
     /// The time of its first message, in milliseconds of hub time: its timestamps begin at 0.
     zero: OnceCell<i64>,
@@ -219,7 +218,7 @@ impl Viewer {
     }
 
     fn put<'i>(&self, message: &'i Shared, time_ms: u32, out: &mut Pieces<'i>) {
-        for piece in message.chunks(self.play.stream, time_ms, self.play.chunk_size) {
+        for piece in message.chunks(self.route, time_ms) {
             match piece {
                 Piece::Own(own) => out.small(&own),
                 Piece::Shared(bytes) => out.shared(bytes),
@@ -250,7 +249,7 @@ impl fanout::Viewer for Viewer {
     /// Those who began at the same frame, take the same and have the same message stream.
     fn shape(&self) -> Option<u64> {
         let zero = u64::try_from(*self.zero.get()?).ok()?;
-        (self.play.stream == 1).then(|| zero << 16 | u64::from(self.caps.bits()))
+        (self.route.stream == 1).then(|| zero << 16 | u64::from(self.caps.bits()))
     }
 
     /// Where there are pictures, sound is of no use before the next of them.
