@@ -33,6 +33,6 @@ def page(c):
         shot = c.path(engine + '.png')
         command = ['node', c.tool_path('visit.mjs'), '--url', server.url('/'), '--engine', engine]
         report = c.tool('visit-' + engine, [*command, '--seconds', c.seconds, '--shot', shot], c.seconds + 40)
-        assert report['urls'] == [server.hls('demo'), server.ts('demo')], report['urls']
+        assert report['urls'] == [server.hls('demo'), server.dash('demo'), server.ts('demo'), server.rtmp('demo')], report['urls']
         for fact in ('avc1.64', 'mp4a.40.2', '960×540', '25 frames/s', '48 kHz', '2 s'):
             assert fact in report['facts'], '%r is not on the page: %s' % (fact, report['facts'])

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::persist::{Work, persist};
 use super::segmented::Segmented;
-use super::ts;
+use super::ts::{self, NOWHERE};
 use crate::clock::Clock;
 use crate::code::Code;
 
@@ -18,8 +18,6 @@ use crate::code::Code;
 const READ_BYTES: usize = 1 << 20;
 /// What waits for a silent rung is told of it this often.
 const SILENCE: Duration = Duration::from_secs(1);
-/// The place of a rung that is in no ladder any more.
-const NOWHERE: usize = usize::MAX;
 
 /// A rung's way to the segmented outputs.
 pub(crate) struct Cutting {
@@ -155,7 +153,9 @@ fn read(reader: &mut Reader) -> Work<'_> {
             }
             shared.segmented.push(place, &entries);
             let newest = entries.last().map(|entry| Arc::clone(&entry.context));
-            if let Some(wanted) = newest.and_then(|context| shared.segmented.wants_chunks(Some(&context))) {
+            if let Some(wanted) =
+                newest.and_then(|context| shared.segmented.wants_chunks(Some((place, &context))))
+            {
                 shared.ts.keep_for_hls(wanted);
             }
             entries.clear();

@@ -44,17 +44,22 @@ pub(crate) struct Output {
     viewers: Viewers,
 }
 
+#[derive(Default)]
 struct State {
     packager: Packager,
     /// The epoch by whose tracks the form was chosen.
     epoch: Option<u64>,
+    /// The form that the tracks of each rung need, as far as they are known.
+    forms: BTreeMap<usize, Feed>,
     /// What was announced of rungs since the start, for whatever makes the segments next.
     announced: BTreeMap<usize, packager::Rung>,
 }
 
 /// What makes the segments, by their form.
+#[derive(Default)]
 enum Packager {
     /// No media has come that would tell.
+    #[default]
     Undecided,
     Ts(Box<hls::Output>),
     Cmaf(Box<cmaf::Output>),
@@ -84,11 +89,7 @@ impl Output {
             renditions: renditions.to_vec(),
             segment_type,
             files: Files::start(code, settings, DIRECTORY)?,
-            state: Mutex::new(State {
-                packager: Packager::Undecided,
-                epoch: None,
-                announced: BTreeMap::new(),
-            }),
+            state: Mutex::default(),
             viewers: Viewers::new(viewer_idle),
         };
         Ok(Arc::new(output))
@@ -103,21 +104,25 @@ impl Output {
         }
     }
 
-    /// What the output wants to be fed with, now that the stream is in this state.
-    pub(super) fn feed(&self, context: &Context) -> Feed {
+    /// What the output wants to be fed with, now that a rung is in this state.
+    pub(super) fn feed(&self, rung: usize, context: &Context) -> Feed {
         let mut state = self.lock();
-        self.decide(&mut state, context)
+        self.decide(&mut state, rung, context)
     }
 
-    fn decide(&self, state: &mut State, context: &Context) -> Feed {
+    /// All rungs have one form: fragmented MP4 as soon as one needs it, and not MPEG-TS again before another source comes.
+    fn decide(&self, state: &mut State, rung: usize, context: &Context) -> Feed {
         let now = match state.packager {
             Packager::Undecided => None,
             Packager::Ts(_) => Some(Feed::Chunks),
             Packager::Cmaf(_) => Some(Feed::Entries),
         };
-        let wanted = self.fixed_feed().unwrap_or_else(|| form_of(&context.tracks));
+        state.forms.insert(rung, form_of(&context.tracks));
+        let needs_entries = state.forms.values().any(|&form| form == Feed::Entries);
+        let needed = if needs_entries { Feed::Entries } else { Feed::Chunks };
+        let wanted = self.fixed_feed().unwrap_or(needed);
         let is_newer = state.epoch.is_none_or(|epoch| epoch < context.epoch.id);
-        if let Some(now) = now.filter(|&now| now == wanted || !is_newer) {
+        if let Some(now) = now.filter(|&now| now == wanted || wanted == Feed::Chunks && !is_newer) {
             return now;
         }
         if now.is_some() {
@@ -126,7 +131,9 @@ impl Output {
         }
         let mut settings = run::begin(&self.settings, &self.renditions);
         for (&rung, announced) in &state.announced {
-            settings.rungs[rung] = announced.clone();
+            if let Some(known) = settings.rungs.get_mut(rung) {
+                known.clone_from(announced);
+            }
         }
         state.epoch = Some(context.epoch.id);
         state.packager = match wanted {
@@ -140,7 +147,7 @@ impl Output {
     pub(super) fn push_chunks(&self, rung: usize, chunks: &[Chunk]) {
         let mut state = self.lock();
         for chunk in chunks {
-            self.decide(&mut state, &chunk.context);
+            self.decide(&mut state, rung, &chunk.context);
             if let Packager::Ts(packager) = &mut state.packager {
                 self.files.apply(packager.push(rung, chunk));
             }
@@ -154,7 +161,7 @@ impl Output {
         let mut state = self.lock();
         let now = clock::wall();
         for entry in entries {
-            self.decide(&mut state, &entry.context);
+            self.decide(&mut state, rung, &entry.context);
             if let Packager::Cmaf(packager) = &mut state.packager {
                 self.files.apply(packager.push(rung, entry, now));
             }

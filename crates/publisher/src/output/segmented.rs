@@ -62,11 +62,11 @@ impl Segmented {
         hls || outputs.dash.is_some()
     }
 
-    /// Whether HLS wants what the TS carriers make, now that the stream is in this state; none where nothing tells yet.
-    pub(super) fn wants_chunks(&self, context: Option<&Context>) -> Option<bool> {
+    /// Whether HLS wants what the TS carriers make, now that a rung is in this state; none where nothing tells yet.
+    pub(super) fn wants_chunks(&self, state: Option<(usize, &Context)>) -> Option<bool> {
         let hls = self.hls();
         let Some(hls) = hls else { return Some(false) };
-        let feed = hls.fixed_feed().or_else(|| context.map(|context| hls.feed(context)))?;
+        let feed = hls.fixed_feed().or_else(|| state.map(|(rung, context)| hls.feed(rung, context)))?;
         Some(feed == Feed::Chunks)
     }
 

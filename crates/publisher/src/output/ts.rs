@@ -14,6 +14,9 @@ use super::segmented::Segmented;
 use crate::clock::Clock;
 use crate::code::Code;
 
+/// The place of a rung that is in no ladder any more.
+pub(super) const NOWHERE: usize = usize::MAX;
+
 /// A running carrier.
 pub(crate) type Reading = carrier::Reading<Chunk>;
 
@@ -58,7 +61,7 @@ impl Output {
         }
     }
 
-    /// Is the rung of another place from now on; usize::MAX is none.
+    /// Is the rung of another place from now on; [`NOWHERE`] is none.
     pub(crate) fn set_place(&self, place: usize) {
         self.carrier.kind().place.store(place, Ordering::Relaxed);
     }
@@ -110,7 +113,8 @@ impl Kind for Ts {
     }
 
     fn warnings(&self, omitted: &[Omitted], context: &Context) -> Vec<String> {
-        let for_hls = self.segmented.wants_chunks(Some(context)) == Some(true);
+        let place = self.place.load(Ordering::Relaxed);
+        let for_hls = self.segmented.wants_chunks(Some((place, context))) == Some(true);
         let outputs = if for_hls { "HLS and MPEG-TS" } else { "MPEG-TS" };
         let left_out = omitted
             .iter()
