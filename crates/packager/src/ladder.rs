@@ -225,7 +225,7 @@ impl<P> Segmenter<P> {
             self.lead(lane, self.lanes[lane].newest(), frame);
         } else if frame.program && self.lanes[lane].is_open(frame.epoch) {
             let is_broken = self.plan.break_off(frame.timing.pts, SAME_START);
-            self.break_due = self.break_due.or((!is_broken).then_some(frame.arrival));
+            self.break_due = self.break_due.or_else(|| (!is_broken).then_some(frame.arrival));
         }
         self.settle()
     }
