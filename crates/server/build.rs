@@ -1,11 +1,11 @@
-//! Puts hls.js into the binary where `scripts/build-web` has fetched it; without it the program builds and runs
-//! just the same, and its page says what is missing.
+//! Puts hls.js and dash.js into the binary where `scripts/build-web` has fetched them; without them the program builds
+//! and runs just the same, and its page says what is missing.
 
 use std::path::Path;
 use std::{env, fs, io};
 
-/// What `scripts/build-web` makes, and the names under which the program embeds it.
-const FILES: [(&str, &str); 2] = [("hls.min.js", "hls.js"), ("hls.js.LICENSE", "hls.js.LICENSE")];
+/// What `scripts/build-web` makes; the program embeds it under the same names.
+const FILES: [&str; 4] = ["hls.js.gz", "hls.js.LICENSE", "dash.js.gz", "dash.js.LICENSE"];
 
 fn main() -> io::Result<()> {
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
@@ -16,12 +16,12 @@ fn main() -> io::Result<()> {
     if let Some(path) = watched {
         println!("cargo:rerun-if-changed={}", path.display());
     }
-    for (file, name) in FILES {
+    for file in FILES {
         let content = match fs::read(dist.join(file)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             read => read?,
         };
-        fs::write(Path::new(&out).join(name), content)?;
+        fs::write(Path::new(&out).join(file), content)?;
     }
     Ok(())
 }

@@ -71,6 +71,24 @@ def vlc(c):
     c.vlc(server.ts(), c.seconds, 'vlc-ts')
 
 
+@case(short=9, long=60)
+def rtmp_play(c):
+    """RTMP play: ffmpeg receives each frame as it was pushed, GStreamer and VLC play, and who asks for nothing that is there is told so"""
+    server = live(c)
+    received = c.path('received.flv')
+    command = ['ffmpeg', '-hide_banner', '-nostdin', '-y', '-v', 'warning', '-i', server.rtmp(), '-t', c.seconds, '-c', 'copy', received]
+    status, said = c.run('ffmpeg-copy', command, c.seconds + 30)
+    assert status == 0 and not said.strip(), said
+    c.exact('src720.mp4', received)
+    command = ['ffmpeg', '-hide_banner', '-nostdin', '-v', 'warning', '-i', server.rtmp(), '-t', '5', '-f', 'null', '-']
+    status, said = c.run('ffmpeg-decode', command, 60)
+    assert status == 0 and not said.strip(), said
+    c.gst(server.rtmp(), c.seconds, ['--min-frames', str(20 * (c.seconds - 3))], 'gst-rtmp')
+    c.vlc(server.rtmp(), c.seconds, 'vlc-rtmp')
+    status, said = c.run('ffmpeg-nothing', ['ffmpeg', '-nostdin', '-v', 'error', '-i', server.rtmp('nothing'), '-f', 'null', '-'], 30)
+    assert status and 'stream nothing is not running' in said, said
+
+
 @case(short=25, long=600)
 def soak(c):
     """Every client at once for the whole time; at the end the matcher and exact.py over all that was received"""

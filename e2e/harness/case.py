@@ -5,13 +5,14 @@ import os
 import shutil
 import sys
 
-from . import http, sources
+from . import http, paced, sources
 from .process import Process, run
 from .server import Server
 
 TOOLS = os.path.join(sources.HERE, 'tools')
 DEBIAN_PYTHON = '/usr/bin/python3'  # python3-gi is installed for this one
 CASES = {}
+LADDER = {'high': 'lo.flv', 'mid': 'mid.flv', 'low': 'low.flv'}  # the usual one, best first
 
 
 def case(short=15, long=None):
@@ -71,6 +72,15 @@ class Case:
         self.count += 1
         command = [os.path.join(TOOLS, 'push.sh'), sources.path(source), server.rtmp(name, app), *options]
         return self.start('push%d' % self.count, command)
+
+    def push_ladder(self, server, rungs=LADDER, code='news'):
+        """One ffmpeg for each rung of {name: source}: {name: process}"""
+        return {name: self.push(server, source, '%s@%s' % (code, name)) for name, source in rungs.items()}
+
+    def publish(self, server, tags, name='news'):
+        """A publisher by hand, see `paced`"""
+        self.started.append(paced.Paced(server, name, tags))
+        return self.started[-1]
 
     # ---- receivers and checkers: each returns its report and fails the case when it is not satisfied ----
 
@@ -135,6 +145,29 @@ class Case:
         assert not report['warnings'], report['warnings']
         return report
 
+    def dash_watch(self, url, seconds, *options, name='dash_watch'):
+        report = self.python(name, 'dash_watch.py', url, '--seconds', seconds, *options, seconds=seconds + 60)
+        assert not report['warnings'], report['warnings']
+        return report
+
+    def watch(self, server, seconds, *options, hls=()):
+        """hls_watch and dash_watch beside what else a case does, until `watched`"""
+        commands = {'hls_watch': [server.hls(), *hls], 'dash_watch': [server.dash()]}
+        return {tool: self.start(tool, [*self.script(tool + '.py'), *own, '--seconds', seconds, *options]) for tool, own in commands.items()}
+
+    def watched(self, watch, seconds=60):
+        """(report of hls_watch, report of dash_watch), which must be content"""
+        self.all_pass(watch, seconds)
+        reports = [self.report(watch[tool]) for tool in ('hls_watch', 'dash_watch')]
+        for report in reports:
+            assert not report['warnings'], report['warnings']
+        return reports
+
+    def all_pass(self, running, seconds=60):
+        """Waits for {name: process}; each must end well"""
+        for name, process in running.items():
+            assert process.wait(seconds) == 0, '%s: %s' % (name, process.output()[-1500:])
+
     def hls_strict(self, url, name='hls_strict'):
         status, output = self.run(name, ['node', os.path.join(TOOLS, 'hls_strict.mjs'), url], 30)
         assert status == 0 and 'REJECTED' not in output, output[-600:]
@@ -145,6 +178,15 @@ class Case:
 
     def play_command(self, url, seconds, player='hls', options=()):
         return ['node', os.path.join(TOOLS, 'play.mjs'), '--url', url, '--player', player, '--seconds', seconds, *options]
+
+    def ffmpeg_command(self, url, seconds):
+        """ffmpeg as a player; `said_nothing` looks at it afterwards"""
+        maps = ['-map', '0:v:0?', '-map', '0:a:0?']
+        return ['ffmpeg', '-hide_banner', '-nostdin', '-v', 'warning', '-i', url, '-t', seconds, *maps, '-f', 'null', '-']
+
+    def said_nothing(self, process):
+        said = process.output().splitlines()[1:]
+        assert not said, '%s: %s' % (' '.join(process.command[:8]), said[:5])
 
     def gst_command(self, url, seconds, options=()):
         return [DEBIAN_PYTHON, os.path.join(TOOLS, 'gst_play.py'), url, '--seconds', seconds, *options]

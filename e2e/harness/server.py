@@ -42,6 +42,11 @@ def flow(value):
 PUBLISH = {'inputs': [{'url': 'publish://'}]}
 
 
+def ladder(*names):
+    """A stream with these renditions"""
+    return {**PUBLISH, 'renditions': [{'name': name} for name in names]}
+
+
 class Server:
     """`rillcast run -c …` in a folder of its own"""
 
@@ -53,15 +58,20 @@ class Server:
         self.config = os.path.join(folder, 'rillcast.yaml')
         self.log = os.path.join(folder, 'rillcast.log')
         self.process = None
+        self.settings = settings or {}
+        self.write_config({'news': PUBLISH} if streams is None else streams)
+
+    def write_config(self, streams):
+        """The file with these streams; what runs is not told"""
         values = {
             'http': {'listen': '%s:%d' % (self.shown_host, self.http_port)},
             'listeners': {
-                'rtmp': {'listen_host': host, 'port': self.rtmp_port},
+                'rtmp': {'listen_host': self.host, 'port': self.rtmp_port},
                 'rtsp': {'enabled': False},
                 'srt': {'enabled': False},
             },
-            'streams': {'news': PUBLISH} if streams is None else streams,
-            **(settings or {}),
+            'streams': streams,
+            **self.settings,
         }
         with open(self.config, 'w') as file:
             file.write(yaml(values).lstrip('\n') + '\n')
@@ -107,6 +117,9 @@ class Server:
     def hls(self, code='news'):
         return self.url('/%s/index.m3u8' % code)
 
+    def dash(self, code='news'):
+        return self.url('/%s/index.mpd' % code)
+
     def ts(self, code='news'):
         return self.url('/%s/mpegts' % code)
 
@@ -126,6 +139,10 @@ class Server:
             return (path, text) if answer.status == 200 and text.count('#EXTINF') >= segments else None
 
         return until(listed, seconds, '%d HLS segments of %s' % (segments, code), 0.2)
+
+    def stream(self, code='news'):
+        """What the API says of a stream"""
+        return next(one for one in json.loads(self.get('/api/v1/streams').body)['streams'] if one['code'] == code)
 
     def log_text(self):
         return self.process.output()

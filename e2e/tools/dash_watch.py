@@ -80,7 +80,7 @@ class Watched:
         self.tracks = self.track = self.last = None  # the last: (segment, Fragments)
         self.fetched = self.bytes = self.samples = self.gaps = 0
         self.peak = self.debt = self.worst = 0.0
-        self.asked_ahead = False
+        self.asked_ahead = self.ended = False
         self.news = time.monotonic()
 
     def report(self):
@@ -227,6 +227,7 @@ class Watch:
         watched = self.watched.setdefault(one.name, Watched(one))
         segments = one.segments(gap)
         before, watched.one, watched.listed = watched.listed, one, segments
+        watched.ended = end is not None
         watched.shift = period.start - one.offset / one.timescale + (self.last.start or 0)
         if not segments:
             return watched
@@ -293,7 +294,8 @@ class Watch:
                 watched.done.add(segment.t)
                 self.fetch_one(watched, segment)
         self.ask_for_what_left(watched)
-        if not watched.asked_ahead and self.last.dynamic:
+        # What is ahead of a Period that has ended may well be there: in the next one.
+        if not watched.asked_ahead and not watched.ended and self.last.dynamic:
             watched.asked_ahead = True
             last = watched.listed[-1]
             ahead = mpd.Segment(last.t + 5 * last.d, last.d, last.n + 5)

@@ -11,8 +11,9 @@ VIDEO = ('avc1', 'avc3', 'hvc1', 'hev1', 'av01')
 NON_SYNC = 0x10000  # sample_is_non_sync_sample, 14496-12 8.8.3.1
 
 # `edit`: media time of the one edit that is not empty, 0 without an edit list. `length`: bytes of a NAL unit's length.
-Track = namedtuple('Track', 'id timescale kind fourcc codecs width height rate channels edit length defaults')
-Sample = namedtuple('Sample', 'dts pts duration size sync')
+# `config`: what a decoder needs first, as in the sample entry (avcC, hvcC, av1C, dOps, AudioSpecificConfig).
+Track = namedtuple('Track', 'id timescale kind fourcc codecs width height rate channels edit length config defaults')
+Sample = namedtuple('Sample', 'dts pts duration at size sync')  # `at`: where its bytes are in the segment
 
 
 class Damaged(Exception):
@@ -108,12 +109,12 @@ def track(data, start, end, defaults):
     width = height = rate = channels = None
     if fourcc in VIDEO:
         width, height = struct.unpack_from('>HH', data, at + 24)
-        codecs, length = video_codec(data, fourcc, at + 78, stop)
+        codecs, length, config = video_codec(data, fourcc, at + 78, stop)
     else:
         channels, rate = struct.unpack_from('>H', data, at + 16)[0], struct.unpack_from('>I', data, at + 24)[0] >> 16
-        codecs, length = audio_codec(data, fourcc, at + 28, stop), 0
+        length, (codecs, config) = 0, audio_codec(data, fourcc, at + 28, stop)
     edit = edit_list(data, start, end)
-    return Track(number, timescale, kind, fourcc, codecs, width, height, rate, channels, edit, length, defaults[number])
+    return Track(number, timescale, kind, fourcc, codecs, width, height, rate, channels, edit, length, config, defaults[number])
 
 
 def edit_list(data, start, end):
@@ -129,16 +130,16 @@ def edit_list(data, start, end):
 
 
 def video_codec(data, fourcc, at, end):
-    """(RFC 6381 string, bytes of a NAL unit's length)"""
+    """(RFC 6381 string, bytes of a NAL unit's length, configuration)"""
     for kind, start, stop in boxes(data, at, end):
         box = data[start:stop]
         if kind == 'avcC':
-            return '%s.%02x%02x%02x' % (fourcc, box[1], box[2], box[3]), (box[4] & 3) + 1
+            return '%s.%02x%02x%02x' % (fourcc, box[1], box[2], box[3]), (box[4] & 3) + 1, box
         if kind == 'hvcC':
-            return hevc(fourcc, box), (box[21] & 3) + 1
+            return hevc(fourcc, box), (box[21] & 3) + 1, box
         if kind == 'av1C':
             depth = 8 if not box[2] & 0x40 else 12 if box[2] & 0x20 else 10
-            return 'av01.%d.%02d%s.%02d' % (box[1] >> 5, box[1] & 31, 'H' if box[2] & 0x80 else 'M', depth), 0
+            return 'av01.%d.%02d%s.%02d' % (box[1] >> 5, box[1] & 31, 'H' if box[2] & 0x80 else 'M', depth), 0, box
     raise Damaged('%s without a configuration' % fourcc)
 
 
@@ -152,22 +153,26 @@ def hevc(fourcc, box):
 
 
 def audio_codec(data, fourcc, at, end):
+    """(RFC 6381 string, configuration)"""
     if fourcc != 'mp4a':
-        return fourcc.lower()
+        found = [data[start:stop] for kind, start, stop in boxes(data, at, end) if kind in ('dOps', 'dac3', 'dec3')]
+        if len(found) != 1:
+            raise Damaged('%s with %d configurations' % (fourcc, len(found)))
+        return fourcc.lower(), found[0]
     start, stop = only(data, ['esds'], at, end)
     box, at = data[start:stop], 4
     # Descriptors nest: ES (3), DecoderConfig (4), DecoderSpecificInfo (5); 14496-1 7.2.6.
     for tag, skip in ((3, 3), (4, 13), (5, 0)):
         if box[at] != tag:
             raise Damaged('descriptor %d in esds, expected %d' % (box[at], tag))
-        at += 1
+        at, size = at + 1, 0
         while box[at] & 0x80:
-            at += 1
-        at += 1 + skip
+            size, at = size << 7 | box[at] & 0x7F, at + 1
+        size, at = size << 7 | box[at], at + 1 + skip
     kind = box[at] >> 3
     if kind == 31:
         kind = 32 + ((box[at] & 7) << 3 | box[at + 1] >> 5)
-    return 'mp4a.40.%d' % kind
+    return 'mp4a.40.%d' % kind, box[at : at + size]
 
 
 # ---- media segments ----
@@ -247,7 +252,7 @@ def samples(data, track, moof, at, defaults, mdat, run):
         if track.length:
             nal_units(data, place, place + size, track.length)
         dts = run.end
-        run.samples.append(Sample(dts, dts + offset - track.edit, duration, size, not sample_flags & NON_SYNC))
+        run.samples.append(Sample(dts, dts + offset - track.edit, duration, place, size, not sample_flags & NON_SYNC))
         run.duration += duration
         place, used = place + size, used + size
     return used

@@ -89,7 +89,7 @@ impl Viewer for Counted {
         true
     }
 
-    fn shape(&self) -> Option<u32> {
+    fn shape(&self) -> Option<u64> {
         Some(0)
     }
 

@@ -5,6 +5,9 @@ use crate::pieces::{Pieces, split};
 /// From so many viewers in a lane on it is worth while to put bytes together before they are sent.
 const WORTH: usize = 8;
 
+/// Batches of one flush: where viewers have more shapes than this, few have the same.
+const MOST: usize = 32;
+
 /// The batches of one flush, and room to make them.
 #[derive(Default)]
 pub(crate) struct Batches<'l> {
@@ -19,7 +22,7 @@ pub(crate) struct Batch {
     /// Sequence number of the first item.
     first: u64,
     /// Of the viewers that it is for.
-    shape: u32,
+    shape: u64,
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -35,17 +38,27 @@ impl<'l> Batches<'l> {
         self.shared
     }
 
-    /// The items from sequence number `first` on for viewers of this shape; `frame` is asked once for each.
-    pub(crate) fn of(&mut self, first: u64, shape: u32, frame: impl FnOnce(&mut Pieces<'l>)) -> &Batch {
+    /// The items from sequence number `first` on for viewers of this shape; `frame` is asked once for each. None: there are
+    /// so many already that those of one more are of use to few.
+    pub(crate) fn of(
+        &mut self,
+        first: u64,
+        shape: u64,
+        frame: impl FnOnce(&mut Pieces<'l>),
+    ) -> Option<&Batch> {
         let known = self.made.iter().position(|batch| batch.first == first && batch.shape == shape);
-        let index = known.unwrap_or_else(|| {
-            self.pieces.clear();
-            frame(&mut self.pieces);
-            let (bytes, ends) = self.pieces.to_run();
-            self.made.push(Batch { first, shape, bytes, ends });
-            self.made.len() - 1
-        });
-        &self.made[index]
+        let index = match known {
+            Some(index) => index,
+            None if self.made.len() >= MOST => return None,
+            None => {
+                self.pieces.clear();
+                frame(&mut self.pieces);
+                let (bytes, ends) = self.pieces.to_run();
+                self.made.push(Batch { first, shape, bytes, ends });
+                self.made.len() - 1
+            }
+        };
+        self.made.get(index)
     }
 }
 
@@ -87,8 +100,11 @@ mod tests {
                 pieces.small(b"c");
                 pieces.end_item();
             });
+            let batch = batch.expect("there is room");
             assert_eq!((batch.run(), batch.items(), batch.split(2)), (&b"abc"[..], 2, (1, 0)));
         }
         assert_eq!(asked, 3);
+        let made = (10..100).filter(|&shape| batches.of(3, shape, |pieces| pieces.shared(b"a")).is_some());
+        assert_eq!(made.count(), MOST - 3);
     }
 }

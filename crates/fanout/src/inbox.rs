@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 
+use bytes::Bytes;
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::worker::Lanes;
@@ -14,6 +15,10 @@ use crate::worker::Lanes;
 pub(crate) enum Command {
     /// Take a viewer in; its type is known to the closure alone.
     Join(Box<dyn FnOnce(&mut Lanes) + Send>),
+    /// Send this to a viewer between two items.
+    Say(u64, Bytes),
+    /// Send a viewer no items, or go on with the newest start.
+    Pause(u64, bool),
     /// Let this viewer go.
     Leave(u64),
     /// End.

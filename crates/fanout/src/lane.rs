@@ -33,6 +33,10 @@ pub(crate) trait AnyLane: Send + Any {
     fn held(&self) -> Option<Instant>;
     /// The socket of a viewer has room again.
     fn write_to(&mut self, id: u64, now: Instant, readiness: &Readiness, gone: &mut Gone);
+    /// Sends something to a viewer between two items.
+    fn say(&mut self, id: u64, bytes: Bytes, now: Instant, readiness: &Readiness, gone: &mut Gone);
+    /// Sends a viewer no items, or goes on.
+    fn pause(&mut self, id: u64, paused: bool, now: Instant, readiness: &Readiness, gone: &mut Gone);
     /// Sends away who was behind for too long.
     fn sweep(&mut self, now: Instant, timeout: Duration, readiness: &Readiness, gone: &mut Gone);
     /// Lets a viewer go.
@@ -176,6 +180,22 @@ impl<V: Viewer> AnyLane for Lane<V> {
         self.serve(id, readiness, gone, |slot, log| {
             slot.blocked = false;
             write(slot, id, now, log, &mut Batches::new(1), readiness)
+        });
+    }
+
+    fn say(&mut self, id: u64, bytes: Bytes, now: Instant, readiness: &Readiness, gone: &mut Gone) {
+        self.serve(id, readiness, gone, |slot, log| {
+            if !slot.say(bytes) {
+                return Some(End::TooSlow(Duration::ZERO));
+            }
+            if slot.blocked { None } else { write(slot, id, now, log, &mut Batches::new(1), readiness) }
+        });
+    }
+
+    fn pause(&mut self, id: u64, paused: bool, now: Instant, readiness: &Readiness, gone: &mut Gone) {
+        self.serve(id, readiness, gone, |slot, log| {
+            slot.pause(paused, log);
+            if slot.blocked { None } else { write(slot, id, now, log, &mut Batches::new(1), readiness) }
         });
     }
 

@@ -28,6 +28,7 @@ use bytes::Bytes;
 use hub::{Limits, Ring};
 
 pub use pieces::{Pieces, SMALL};
+pub use slot::SAID_BYTES;
 pub use viewer::{End, How, Viewer};
 
 use inbox::{Command, Inbox};
@@ -121,6 +122,20 @@ impl Drop for Worker {
             // It has caught its panics; there is nothing more to learn from how it ended.
             let _ = thread.join();
         }
+    }
+}
+
+impl Membership {
+    /// Sends bytes to the viewer between two items, in the order of the calls. A viewer that has not taken
+    /// [`SAID_BYTES`] of such is sent away as too slow.
+    pub fn say(&self, bytes: Bytes) {
+        self.inbox.send(Command::Say(self.id, bytes));
+    }
+
+    /// Sends the viewer no items from now on, but for the rest of one that has left in part; or goes on with the newest
+    /// start, to which it comes as to one after a skip.
+    pub fn pause(&self, paused: bool) {
+        self.inbox.send(Command::Pause(self.id, paused));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 /// Bytes at most that a small piece has.
-pub const SMALL: usize = 22;
+pub const SMALL: usize = 24;
 /// After so many pieces no further item is added to a write.
 const MAX_PIECES: usize = 128;
 

@@ -1,5 +1,6 @@
 //! One viewer in a lane: its place in the log, what is still to leave, and the write.
 
+use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use crate::batch::Batches;
 use crate::pieces::Pieces;
 use crate::viewer::{End, How, Viewer};
 
+/// What is said to a viewer between items and has not left may have so many bytes.
+pub const SAID_BYTES: usize = 64 << 10;
 /// Bytes at most in one write: enough for a large key frame, little enough that others get their turn.
 const WRITE_BYTES: usize = 256 << 10;
 /// A socket that is full, or gone, is told by an error and by nothing else.
@@ -26,8 +29,14 @@ pub(crate) struct Slot<V: Viewer> {
     pub(crate) viewer: V,
     pub(crate) socket: Arc<dyn AsFd + Send + Sync>,
     place: Place,
-    /// Sent before all else.
+    /// Sent before all else that is not begun.
     head: Bytes,
+    /// Sent between two items, after `head`.
+    said: VecDeque<Bytes>,
+    /// It gets no items.
+    paused: bool,
+    /// It goes on after a pause: the next item does not follow the one before.
+    resumed: bool,
     /// The item that left in part, how the viewer came to it, and the bytes of its wire form that are gone.
     partial: Option<Box<(V::Item, How, usize)>>,
     started: bool,
@@ -94,11 +103,30 @@ impl<V: Viewer> Slot<V> {
             socket,
             place: log.join(),
             head,
+            said: VecDeque::new(),
+            paused: false,
+            resumed: false,
             partial: None,
             started: false,
             blocked: false,
             watched: false,
             lateness: Lateness::default(),
+        }
+    }
+
+    /// Has bytes sent between two items. False: what was said before has not left.
+    pub(crate) fn say(&mut self, bytes: Bytes) -> bool {
+        let waiting: usize = self.said.iter().map(Bytes::len).sum();
+        self.said.push_back(bytes);
+        waiting <= SAID_BYTES
+    }
+
+    /// Sends no items from now on, or goes on with the newest start.
+    pub(crate) fn pause(&mut self, paused: bool, log: &Log<V::Item>) {
+        if std::mem::replace(&mut self.paused, paused) && !paused {
+            self.place = log.join();
+            self.resumed = self.started;
+            self.lateness = Lateness::default();
         }
     }
 
@@ -110,10 +138,11 @@ impl<V: Viewer> Slot<V> {
         batches: &mut Batches<'l>,
     ) -> Wrote {
         loop {
-            if self.place.is_lost(log) {
+            if self.place.is_lost(log) && !self.paused {
                 self.lateness.lost(now);
             }
             let wrote = match self.write_rest() {
+                Wrote::All if self.paused => return Wrote::All,
                 Wrote::All => self.write_items(log, batches),
                 stopped => stopped,
             };
@@ -128,14 +157,29 @@ impl<V: Viewer> Slot<V> {
         }
     }
 
-    /// The head, and the rest of an item that left in part: the log may not have it any more.
+    /// The head, the rest of an item that left in part, for the log may not have it any more, and what was said.
     fn write_rest(&mut self) -> Wrote {
-        while !self.head.is_empty() {
-            match send(&self.socket, &self.head) {
-                Ok(sent) => self.head.advance(sent),
-                Err(stopped) => return stopped,
+        loop {
+            while !self.head.is_empty() {
+                match send(&self.socket, &self.head) {
+                    Ok(sent) => self.head.advance(sent),
+                    Err(stopped) => return stopped,
+                }
+            }
+            // What is sent is not held.
+            self.head = Bytes::new();
+            match self.write_partial() {
+                Wrote::All => {}
+                stopped => return stopped,
+            }
+            match self.said.pop_front() {
+                Some(next) => self.head = next,
+                None => return Wrote::All,
             }
         }
+    }
+
+    fn write_partial(&mut self) -> Wrote {
         while let Some((item, how, gone)) = self.partial.as_deref_mut() {
             let mut pieces = Pieces::new();
             self.viewer.frame(item, *how, &mut pieces);
@@ -160,12 +204,15 @@ impl<V: Viewer> Slot<V> {
         let first = match (self.started, self.place.has_skipped()) {
             (false, _) => How::First,
             (true, true) => How::Skipped,
+            (true, false) if self.resumed => How::Skipped,
             (true, false) => How::Follows,
         };
         let shape = self.viewer.shape().filter(|_| first == How::Follows && batches.are_shared());
-        if let Some(shape) = shape {
-            let viewer = &self.viewer;
-            let batch = batches.of(self.place.next(), shape, |pieces| frame(viewer, items, first, pieces));
+        let viewer = &self.viewer;
+        let batch = shape.and_then(|shape| {
+            batches.of(self.place.next(), shape, |pieces| frame(viewer, self.place.peek(log), first, pieces))
+        });
+        if let Some(batch) = batch {
             let sent = match batch.bytes() {
                 0 => Ok((0, 0)),
                 bytes => send(&self.socket, batch.run()).map(|sent| (sent, bytes)),
@@ -205,6 +252,7 @@ impl<V: Viewer> Slot<V> {
             taken += 1;
         }
         self.started = true;
+        self.resumed = false;
         if self.place.advance(taken) {
             self.viewer.skipped();
         }
@@ -214,7 +262,7 @@ impl<V: Viewer> Slot<V> {
 
     /// Looks after a viewer that may not read at all. True: it has been behind for too long.
     pub(crate) fn is_too_slow(&mut self, now: Instant, log: &Log<V::Item>, timeout: Duration) -> bool {
-        if self.blocked && self.place.is_lost(log) {
+        if self.blocked && self.place.is_lost(log) && !self.paused {
             self.lateness.lost(now);
         }
         self.lateness.is_over(now, timeout)

@@ -61,7 +61,7 @@ pub trait Viewer: Send + 'static {
 
     /// Viewers of equal shape have equal wire forms of all items that follow one they have; these are then put together
     /// once for all. None: its wire form is its own.
-    fn shape(&self) -> Option<u32>;
+    fn shape(&self) -> Option<u64>;
 
     /// Whether an item is not to wait for what follows it, see [`Settings::hold`](crate::Settings::hold).
     fn is_urgent(item: &Self::Item) -> bool;

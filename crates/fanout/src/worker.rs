@@ -115,6 +115,8 @@ impl Worker {
         for command in letters.commands.drain(..) {
             match command {
                 Command::Join(join) => join(&mut self.lanes),
+                Command::Say(viewer, bytes) => self.lanes.say(viewer, bytes, now),
+                Command::Pause(viewer, paused) => self.lanes.pause(viewer, paused, now),
                 Command::Leave(viewer) => self.lanes.leave(viewer),
                 Command::Stop => return Ok(false),
             }
@@ -186,6 +188,18 @@ impl Lanes {
     fn write_to(&mut self, viewer: u64, now: Instant) {
         let Some(entry) = self.viewers.get(&viewer).and_then(|lane| self.lanes.get_mut(lane)) else { return };
         entry.lane.write_to(viewer, now, &self.readiness, &mut self.gone);
+        self.forget_gone();
+    }
+
+    fn say(&mut self, viewer: u64, bytes: Bytes, now: Instant) {
+        let Some(entry) = self.viewers.get(&viewer).and_then(|lane| self.lanes.get_mut(lane)) else { return };
+        entry.lane.say(viewer, bytes, now, &self.readiness, &mut self.gone);
+        self.forget_gone();
+    }
+
+    fn pause(&mut self, viewer: u64, paused: bool, now: Instant) {
+        let Some(entry) = self.viewers.get(&viewer).and_then(|lane| self.lanes.get_mut(lane)) else { return };
+        entry.lane.pause(viewer, paused, now, &self.readiness, &mut self.gone);
         self.forget_gone();
     }
 

@@ -75,6 +75,8 @@ struct Common {
     first_flags: Option<u32>,
     /// Whether presentation and decode times are the same.
     in_order: bool,
+    /// Whether one is presented before it is decoded.
+    early: bool,
 }
 
 impl Common {
@@ -88,6 +90,7 @@ impl Common {
             flags,
             first_flags: first.filter(|_| flags.is_some() && flags != first),
             in_order: samples.iter().all(|sample| sample.composition_offset == 0),
+            early: samples.iter().any(|sample| sample.composition_offset < 0),
         }
     }
 
@@ -154,10 +157,13 @@ fn put_tfhd(out: &mut Vec<u8>, common: &Common) {
     });
 }
 
-/// 8.8.8; version 1 has signed offsets. Returns where the data offset has to be filled in.
+/// 8.8.8. Returns where the data offset has to be filled in.
+///
+/// Version 1 has signed offsets, and is only for where they are needed: of a track with it CMAF (7.5.17) wants the
+/// earliest presentation time to be the decode time, see [`Segment::base_decode_time`].
 fn put_trun(out: &mut Vec<u8>, common: &Common, samples: &[Sample]) -> usize {
     let mut data_offset_at = 0;
-    put_full(out, b"trun", 1, common.trun_flags(), |out| {
+    put_full(out, b"trun", common.early.into(), common.trun_flags(), |out| {
         out.put_u32(samples.len() as u32);
         data_offset_at = out.len();
         out.put_u32(0);
@@ -219,7 +225,7 @@ mod tests {
             b"\0\0\0\x68moof\0\0\0\x10mfhd\0\0\0\0\0\0\0\x07",
             b"\0\0\0\x50traf\0\0\0\x20tfhd\0\x02\0\x3a\0\0\0\x01\0\0\0\x01\0\0\x04\0\0\0\x01\x2c\x02\0\0\0",
             b"\0\0\0\x14tfdt\x01\0\0\0\0\0\x01\0\0\0\0\0",
-            b"\0\0\0\x14trun\x01\0\0\x01\0\0\0\x64\0\0\0\x70",
+            b"\0\0\0\x14trun\0\0\0\x01\0\0\0\x64\0\0\0\x70",
             b"\0\0\x75\x38mdat",
         ];
         assert_eq!(bytes, expected.concat());
@@ -238,6 +244,19 @@ mod tests {
         assert_eq!(common(&[false, true, true]), (true, true));
         assert_eq!(common(&[true, false, true]), (false, false));
         assert_eq!(common(&[]), (false, false));
+    }
+
+    #[test]
+    fn offsets_are_signed_only_where_one_is_negative() {
+        let version = |offsets: &[i32]| {
+            let sample = |&composition_offset: &i32| Sample { composition_offset, ..sample(false) };
+            let bytes = head(&offsets.iter().map(sample).collect::<Vec<_>>());
+            let at = bytes.windows(4).position(|kind| kind == b"trun").unwrap();
+            bytes[at + 4]
+        };
+        assert_eq!(version(&[0, 0]), 0);
+        assert_eq!(version(&[2000, 5000, 0]), 0);
+        assert_eq!(version(&[2000, -1000, 0]), 1);
     }
 
     #[test]

@@ -57,8 +57,9 @@ pub(crate) struct Lane {
     maker: Maker,
     /// The track that is in it, as the lane's units share it.
     tracks: Arc<[Track]>,
-    /// The epoch of its newest unit.
+    /// The epoch of its newest unit, and where that ends.
     epoch: u64,
+    end: Timestamp,
     /// What comes next does not go on from what was before.
     join: bool,
 }
@@ -126,6 +127,7 @@ impl Output {
         let Some(lane) = self.lane_of(rung, entry) else { return Changes::default() };
         let state = &mut self.lanes[lane];
         state.epoch = entry.context.epoch.id;
+        state.end = entry.frame.dts + entry.frame.duration;
         let unit = Unit {
             timing: (&entry.frame).into(),
             part: passed.part,
@@ -210,7 +212,8 @@ impl Output {
                 let before = program.tracks().iter().take_while(|other| other.id != track.id);
                 let ordinal = before.filter(|track| track.codec.kind() == Kind::Audio).count();
                 let epoch = entry.context.epoch.id;
-                match Sounds::new(&self.lanes, &self.segmenter).lane(rung, ordinal, &track.codec, epoch)? {
+                let frame = sound::Frame { rung, ordinal, codec: &track.codec, epoch, dts: entry.frame.dts };
+                match Sounds::new(&self.lanes, &self.segmenter).lane(&frame)? {
                     sound::Lane::Known(lane) => lane,
                     sound::Lane::Takes(lane) => {
                         self.segmenter.set_rung(lane, rung);
@@ -245,6 +248,7 @@ impl Output {
             content,
             tracks: [].into(),
             epoch: 0,
+            end: Timestamp::ZERO,
             join: true,
         };
         self.lanes.push(lane);
@@ -272,6 +276,7 @@ impl Output {
         if moved.rows == 0 {
             return Changes::default();
         }
+        self.lanes.iter_mut().for_each(|lane| lane.maker.forget(&moved.removed));
         let (lanes, window) = (&self.lanes, &self.window);
         let texts = match &mut self.texts {
             Texts::Dash(texts) => texts.update(lanes, window, now),

@@ -95,7 +95,8 @@ impl Cutter {
 
     /// Another rendition leads from now on, with frames from the start of the open segment on.
     pub(crate) fn hand_over(&mut self) {
-        self.pace = Pace::until(self.open.or(self.flushed));
+        // Where that brings nothing more of the open segment, it ends with what the other one had.
+        self.pace = Pace::until(self.pace.reach().or(self.open).or(self.flushed));
     }
 
     /// Whether a segment is open.

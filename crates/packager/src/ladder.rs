@@ -29,6 +29,12 @@ pub use plan::Slot;
 /// A lane that nothing came to for this long is not waited for, and a rung does not lead any longer.
 const SILENCE: Duration = Duration::from_millis(1500);
 
+/// After nothing came from anyone for this long, those that sent until then are waited for anew.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A break of one rung this near to the start of the open slot is at that start.
+const SAME_START: TimeDelta = TimeDelta::from_millis(100);
+
 /// Nothing came for so long: the open segments end.
 const ENDED: Duration = Duration::from_secs(3);
 
@@ -78,10 +84,35 @@ pub struct Segmenter<P> {
     rows: VecDeque<Pending<P>>,
     /// Slots that have a row or had one.
     opened: u64,
-    /// The newest arrival of all.
+    time: Time,
+    /// When a rung other than the leading one changed: the next key frame that comes is a break for all.
+    break_due: Option<Duration>,
+}
+
+/// What time it is, on the monotonic clock.
+#[derive(Clone, Copy, Default, Debug)]
+struct Time {
+    /// The newest arrival of all, or later.
     now: Duration,
-    /// A rung other than the leading one changed: the next key frame is a break for all.
-    break_due: bool,
+    /// The newest time in which nothing came from anyone: when it began, and when it was over.
+    pause: Option<(Duration, Duration)>,
+}
+
+impl Time {
+    /// Something comes, `newest` being the arrival of what came before.
+    fn hear(&mut self, arrival: Duration, newest: Option<Duration>) {
+        let pause = newest.filter(|newest| arrival.saturating_sub(*newest) > PAUSE);
+        self.pause = pause.map(|began| (began, arrival)).or(self.pause);
+        self.now = self.now.max(arrival);
+    }
+
+    /// Whether who was heard then is not waited for. After a pause of all, those who sent until it began come back one
+    /// after the other, each with as much as there is to catch up.
+    fn is_silent(&self, heard: Duration) -> bool {
+        let waited_for = self.pause.filter(|(began, _)| heard + SILENCE >= *began);
+        let since = waited_for.map_or(heard, |(_, over)| heard.max(over));
+        self.now.saturating_sub(since) > SILENCE
+    }
 }
 
 /// What the cutter is told of a frame.
@@ -91,12 +122,13 @@ struct Leading {
     part: Part,
     program: bool,
     epoch: u64,
+    arrival: Duration,
 }
 
 impl<P> From<&Unit<P>> for Leading {
     fn from(unit: &Unit<P>) -> Self {
-        let Unit { timing, part, program, .. } = *unit;
-        Self { timing, part, program, epoch: unit.context.epoch.id }
+        let Unit { timing, part, program, arrival, .. } = *unit;
+        Self { timing, part, program, epoch: unit.context.epoch.id, arrival }
     }
 }
 
@@ -127,8 +159,8 @@ impl<P> Segmenter<P> {
             rungs: Vec::new(),
             rows: VecDeque::new(),
             opened: 0,
-            now: Duration::ZERO,
-            break_due: false,
+            time: Time::default(),
+            break_due: None,
         }
     }
 
@@ -151,7 +183,7 @@ impl<P> Segmenter<P> {
 
     /// How long nothing came to a lane; none where nothing ever did.
     pub fn lane_silence(&self, lane: usize) -> Option<Duration> {
-        Some(self.now.saturating_sub(self.lanes.get(lane)?.heard()?))
+        Some(self.time.now.saturating_sub(self.lanes.get(lane)?.heard()?))
     }
 
     /// When something came from a rung last.
@@ -161,7 +193,7 @@ impl<P> Segmenter<P> {
 
     /// Whether nothing came from a rung for so long that it is not waited for.
     pub fn is_silent(&self, rung: usize) -> bool {
-        self.heard(rung).is_none_or(|heard| self.now.saturating_sub(heard) > SILENCE)
+        self.heard(rung).is_none_or(|heard| self.time.is_silent(heard))
     }
 
     /// Lanes whose key frames are not where those of the leading rung are.
@@ -192,7 +224,8 @@ impl<P> Segmenter<P> {
         } else if self.leader == Some(rung) {
             self.lead(lane, self.lanes[lane].newest(), frame);
         } else if frame.program && self.lanes[lane].is_open(frame.epoch) {
-            self.break_due = true;
+            let is_broken = self.plan.break_off(frame.timing.pts, SAME_START);
+            self.break_due = self.break_due.or((!is_broken).then_some(frame.arrival));
         }
         self.settle()
     }
@@ -200,13 +233,13 @@ impl<P> Segmenter<P> {
     /// Whether nothing has come from any rung for so long that the media has ended.
     pub fn has_ended(&self) -> bool {
         let heard = self.rungs.iter().filter_map(|rung| rung.heard).max();
-        heard.is_none_or(|heard| self.now.saturating_sub(heard) >= ENDED)
+        heard.is_none_or(|heard| self.time.now.saturating_sub(heard) >= ENDED)
     }
 
     /// Takes note that it is `now`, for rungs that are silent: whoever waits for them waits no longer, and where all
     /// are silent the open segments end.
     pub fn tick(&mut self, now: Duration) -> Vec<Row<P>> {
-        self.now = self.now.max(now);
+        self.time.now = self.time.now.max(now);
         if self.has_ended() {
             return self.flush();
         }
@@ -229,9 +262,9 @@ impl<P> Segmenter<P> {
         if self.rungs.len() <= rung {
             self.rungs.resize(rung + 1, Rung::default());
         }
+        self.time.hear(arrival, self.rungs.iter().filter_map(|rung| rung.heard).max());
         self.rungs[rung].has_pictures |= has_pictures;
         self.rungs[rung].heard = Some(arrival);
-        self.now = self.now.max(arrival);
     }
 
     /// The first rung of which something comes leads, until one with pictures comes where it has none, or it is silent.
@@ -280,8 +313,9 @@ impl<P> Segmenter<P> {
 
     /// Gives a frame of the leading rung to the cutter.
     fn lead(&mut self, lane: usize, id: u64, frame: Leading) {
-        let Leading { timing, part, program, epoch } = frame;
-        let is_break = self.break_due && part == Part::Lead && timing.key && self.cutter.is_open();
+        let Leading { timing, part, program, epoch, arrival } = frame;
+        let is_due = self.break_due.is_some_and(|due| arrival >= due);
+        let is_break = is_due && part == Part::Lead && timing.key && self.cutter.is_open();
         let is_first = self.plan.epoch().is_none();
         if is_first && !program && !(part == Part::Lead && timing.key) {
             return;
@@ -291,8 +325,8 @@ impl<P> Segmenter<P> {
             false => self.cutter.push(&timing, part),
         };
         let Some(cut) = cut else { return };
-        self.break_due &= !cut.discontinuity;
-        let number = self.plan.cut(&cut, epoch, self.now);
+        self.break_due.take_if(|due| cut.discontinuity && arrival >= *due);
+        let number = self.plan.cut(&cut, epoch, self.time.now);
         self.lanes[lane].mark(id, number);
         self.open_rows();
     }
@@ -308,11 +342,10 @@ impl<P> Segmenter<P> {
 
     /// Lets the lanes follow the plan, and rows leave.
     fn settle(&mut self) -> Vec<Row<P>> {
-        let now = self.now;
-        let leader = self.leader;
+        let (time, leader) = (self.time, self.leader);
         for (index, lane) in self.lanes.iter_mut().enumerate() {
             let leads = leader == Some(lane.rung);
-            lane.follow(&self.plan, now, leads, |number, piece| {
+            lane.follow(&self.plan, &time, leads, |number, piece| {
                 if let Some(row) = self.rows.iter_mut().find(|row| row.number == number) {
                     row.pieces[index] = Some(piece);
                 }

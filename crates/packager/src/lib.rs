@@ -15,6 +15,7 @@ pub mod hls;
 pub mod ladder;
 mod measure;
 mod program;
+pub mod rtmp;
 pub mod segment;
 mod settings;
 pub mod ts;

@@ -171,7 +171,12 @@ impl Window {
     }
 
     /// Lists a row, unless no lane has begun yet.
+    ///
+    /// A wall clock that was set back never takes the time that is told back with it: it is caught up with over the next
+    /// rows.
     fn list(&mut self, row: Ready, date: Timestamp, added: &mut Vec<File>) -> bool {
+        let least = |last: &Listed| last.date + TimeDelta::from_ticks(last.slot.duration.ticks() / 2);
+        let date = self.listed.back().map_or(date, |last| date.max(least(last)));
         let sequence = self.sequence(&row.slot);
         let mut slot = row.slot;
         // Numbers go on across a restart, but nothing else does.
@@ -235,7 +240,9 @@ impl Window {
 
     fn is_used(&self, init: &Arc<str>) -> bool {
         let rows = self.left.iter().map(|(row, _)| row).chain(&self.listed);
-        rows.flat_map(|row| row.cells.iter().flatten()).any(|segment| segment.init.as_ref() == Some(init))
+        let listed = rows.flat_map(|row| row.cells.iter().flatten()).map(|segment| segment.init.as_ref());
+        let held = self.hold.rows().flat_map(|row| row.cells.iter().flatten()).map(|cell| cell.init.as_ref());
+        listed.chain(held).any(|used| used == Some(init))
     }
 
     /// The rows listed, oldest first.

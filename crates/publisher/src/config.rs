@@ -181,9 +181,8 @@ pub struct Protocols {
 }
 
 impl Protocols {
-    /// What this version can deliver: HLS, DASH and HTTP MPEG-TS.
-    pub const BUILT: Self =
-        Self { hls: true, dash: true, rtsp: false, rtmp: false, srt: false, mpegts: true };
+    /// What this version can deliver: HLS, DASH, RTMP and HTTP MPEG-TS.
+    pub const BUILT: Self = Self { hls: true, dash: true, rtsp: false, rtmp: true, srt: false, mpegts: true };
 }
 
 /// One stream as configured.

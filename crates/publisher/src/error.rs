@@ -21,6 +21,9 @@ pub enum Error {
     /// `start` of a stream whose ladder cannot be run, see [`Stream::check_ladder`](crate::config::Stream::check_ladder).
     #[error("stream {0}: {1}")]
     Ladder(Code, String),
+    /// An RTMP player was not let in; the reason is for its user.
+    #[error("{0}")]
+    NotPlayed(String),
     /// A listener could not be opened.
     #[error("cannot listen on {address} ({setting}): {source}")]
     Listen {

@@ -28,5 +28,6 @@ pub use ingest::rtmp::RtmpListener;
 pub use limits::{Admission, LimitStatus, Refusal};
 pub use output::answer::not_found;
 pub use output::mpegts::Live;
+pub use output::rtmp::{PlayInfo, Playback};
 pub use service::Service;
 pub use status::{RenditionStatus, SourceStatus, StreamStatus};

@@ -40,8 +40,9 @@ impl Service {
         for rung in &gone {
             self.end_rung(&running, rung).await;
         }
-        for (place, rung) in rungs.iter().enumerate() {
+        for (place, (rung, rendition)) in rungs.iter().zip(config.rungs()).enumerate() {
             rung.cutting.set_place(Some(place));
+            rung.set_config(&rendition);
         }
         running.segmented.replace(self.segmented_outputs(&config)?);
         rungs.iter().for_each(|rung| rung.cutting.suit());
@@ -54,7 +55,7 @@ impl Service {
         let old = running.rungs();
         let mut rungs = Vec::new();
         for (place, rendition) in config.rungs().into_iter().enumerate() {
-            if let Some(known) = old.iter().find(|rung| rung.config.name == rendition.name) {
+            if let Some(known) = old.iter().find(|rung| rung.name == rendition.name) {
                 rungs.push(Arc::clone(known));
                 continue;
             }
@@ -75,9 +76,9 @@ impl Service {
     /// A rung is in the ladder no more: its publisher and its viewers go.
     async fn end_rung(&self, running: &Running, rung: &Rung) {
         rung.cutting.set_place(None);
+        rung.end_source(Ended::RenditionRemoved);
         for session in self.sessions.list() {
-            let is_its =
-                session.stream == running.code && session.rendition.as_deref() == Some(&rung.config.name);
+            let is_its = session.stream == running.code && session.rendition.as_deref() == Some(&rung.name);
             if is_its {
                 session.cancel(Ended::RenditionRemoved);
             }
@@ -87,8 +88,8 @@ impl Service {
     }
 
     /// Announces other bit rates and sizes of rungs, whose ladder stays as it is. The multivariant playlist says so at
-    /// once and from then on, the MPD the bit rate; no segment and no viewer is touched. Rungs that the stream does not
-    /// have are passed over, with a line in the log.
+    /// once and from then on, the MPD the bit rate, the status both; no segment and no viewer is touched. Rungs that the
+    /// stream does not have are passed over, with a line in the log. Whether a rung has sound, what comes tells.
     ///
     /// # Errors
     /// [`Error::NotRunning`].
@@ -96,13 +97,14 @@ impl Service {
         let running = self.running(&code.clone().into()).ok_or_else(|| Error::NotRunning(code.clone()))?;
         let rungs = running.rungs();
         for update in updates {
-            let Some(place) = rungs.iter().position(|rung| rung.config.name == update.slug) else {
+            let Some(place) = rungs.iter().position(|rung| rung.name == update.slug) else {
                 tracing::warn!(stream = %code, rendition = update.slug, "there is no such rendition to announce anew");
                 continue;
             };
             let size = (update.width > 0 && update.height > 0).then_some((update.width, update.height));
             let announced = packager::Rung { name: update.slug.clone(), bandwidth: update.bandwidth, size };
             running.segmented.set_rung(place, &announced);
+            rungs[place].note_announced(&announced);
             tracing::info!(stream = %code, rendition = update.slug, bandwidth = update.bandwidth, "announced anew");
         }
         Ok(())

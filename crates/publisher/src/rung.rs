@@ -9,7 +9,9 @@ use media::timeline::SourceClock;
 
 use crate::code::Code;
 use crate::config::{self, Rendition};
+use crate::output::carrier;
 use crate::output::cutting::Cutting;
+use crate::output::rtmp::Rtmp;
 use crate::output::ts;
 use crate::session::{Ended, Open, Session};
 use crate::status::{RenditionStatus, SourceStatus};
@@ -24,10 +26,14 @@ const FRESH: Duration = Duration::from_secs(3);
 /// What a rung is made of.
 pub(crate) struct Rung {
     code: Code,
-    pub(crate) config: Rendition,
+    /// Its name in the ladder.
+    pub(crate) name: String,
+    /// What it was said to be last.
+    config: Mutex<Rendition>,
     pub(crate) hub: Arc<hub::Stream>,
     pub(crate) ts: Arc<ts::Output>,
     pub(crate) cutting: Arc<Cutting>,
+    pub(crate) rtmp: carrier::Output<Rtmp>,
     /// Its name in the log; none where the stream has no ladder.
     shown: Option<String>,
     source: Mutex<Option<Arc<Session>>>,
@@ -77,14 +83,17 @@ impl Rung {
         hub: Arc<hub::Stream>,
         ts: Arc<ts::Output>,
         cutting: Arc<Cutting>,
+        rtmp: carrier::Output<Rtmp>,
     ) -> Self {
         Self {
             code: stream.code.clone(),
             shown: (!stream.renditions.is_empty()).then(|| config.name.clone()),
-            config,
+            name: config.name.clone(),
+            config: Mutex::new(config),
             hub,
             ts,
             cutting,
+            rtmp,
             source: Mutex::new(None),
             last_error: Mutex::new(None),
             damage_logged: Mutex::new(None),
@@ -158,6 +167,29 @@ impl Rung {
         }
     }
 
+    /// Is said to be this from now on; the name stays.
+    pub(crate) fn set_config(&self, config: &Rendition) {
+        *lock(&self.config) = Rendition { name: self.name.clone(), ..config.clone() };
+    }
+
+    /// Takes over what is announced of it anew; of what that says nothing, it stays as it was said before.
+    pub(crate) fn note_announced(&self, announced: &packager::Rung) {
+        let mut config = lock(&self.config);
+        if announced.bandwidth > 0 {
+            config.bitrate_kbps = Some(u32::try_from(announced.bandwidth / 1000).unwrap_or(u32::MAX));
+        }
+        if let Some((width, height)) = announced.size {
+            (config.width, config.height) = (Some(width), Some(height));
+        }
+    }
+
+    /// Ends the session that feeds the rung, whichever address it came by.
+    pub(crate) fn end_source(&self, why: Ended) {
+        if let Some(source) = lock(&self.source).as_ref() {
+            source.cancel(why);
+        }
+    }
+
     /// Whether nobody feeds the rung.
     pub(crate) fn is_unfed(&self) -> bool {
         lock(&self.source).is_none()
@@ -191,16 +223,18 @@ impl Rung {
     pub(crate) async fn stopped(&self) {
         self.cutting.stopped().await;
         self.ts.stopped().await;
+        self.rtmp.stopped().await;
     }
 
     /// How good the rung is for a viewer who named none.
     pub(crate) fn rank(&self, now: Duration) -> Rank {
-        rank(&self.config, &self.hub.status(now), now, self.cutting.place().unwrap_or(usize::MAX))
+        rank(&lock(&self.config), &self.hub.status(now), now, self.cutting.place().unwrap_or(usize::MAX))
     }
 
     /// What viewers will miss, as sentences.
     fn warnings(&self) -> Vec<String> {
-        let of_outputs = self.ts.warnings().into_iter().chain(self.cutting.warnings());
+        let of_outputs =
+            self.ts.warnings().into_iter().chain(self.cutting.warnings()).chain(self.rtmp.warnings());
         of_outputs.chain(lock(&self.unsupported).iter().cloned()).collect()
     }
 
@@ -208,7 +242,7 @@ impl Rung {
     pub(crate) fn status(&self, now: Duration) -> RenditionStatus {
         let media = self.hub.status(now);
         RenditionStatus {
-            config: self.config.clone(),
+            config: lock(&self.config).clone(),
             source: lock(&self.source).as_deref().map(source_status),
             silent_for: media.last_arrival.map(|last| now.saturating_sub(last)),
             media,

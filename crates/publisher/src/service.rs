@@ -16,7 +16,9 @@ use crate::config::{self, DEFAULT_RENDITION, Listeners, Rendition, Settings, Sou
 use crate::error::Error;
 use crate::ingest::file;
 use crate::limits::{Admission, Gate, Gates, LimitStatus, Refusal};
+use crate::output::carrier;
 use crate::output::cutting::Cutting;
+use crate::output::rtmp::Rtmp;
 use crate::output::segmented::{Outputs, Segmented};
 use crate::output::{dash, disk, hls, ts};
 use crate::refusals::Refusals;
@@ -291,7 +293,8 @@ impl Service {
             clock,
             cancel.clone(),
         );
-        Arc::new(Rung::new(config, rendition, hub, ts, cutting))
+        let rtmp = carrier::Output::new(Rtmp, Arc::clone(&hub), code.clone(), limits, cancel.clone());
+        Arc::new(Rung::new(config, rendition, hub, ts, cutting, rtmp))
     }
 
     /// Stops a stream: ends its inputs, viewers and workers, waits for them, and removes its segments.
@@ -423,7 +426,7 @@ impl Service {
         };
         let config = running.config();
         let has_ladder = !config.renditions.is_empty();
-        let rendition = if has_ladder { Some(rung.config.name.clone()) } else { address.rendition.clone() };
+        let rendition = if has_ladder { Some(rung.name.clone()) } else { address.rendition.clone() };
         let opening = Opening { rendition, ..opening };
         let open = || self.sessions.open(opening, &running.cancel);
         let claimed = rung.claim(&config, key, self.clock.elapsed(), clock, open);

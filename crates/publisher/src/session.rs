@@ -114,6 +114,24 @@ impl fmt::Display for Role {
     }
 }
 
+/// Where an RTMP player says that it comes from; never with what follows a `?`, for that may be a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The URL that it connected to (tcUrl), shortened.
+    pub url: String,
+    /// The page that it is on (pageUrl), shortened; empty where it did not say.
+    pub page: String,
+}
+
+impl Origin {
+    /// What of both can be shown; none where it said neither.
+    pub(crate) fn new(url: &str, page: &str) -> Option<Self> {
+        let shown = |text: &str| printable(text.split('?').next().unwrap_or_default());
+        let origin = Self { url: shown(url), page: shown(page) };
+        (!origin.url.is_empty() || !origin.page.is_empty()).then_some(origin)
+    }
+}
+
 /// One publisher or viewer.
 #[derive(Debug)]
 pub struct Session {
@@ -131,6 +149,8 @@ pub struct Session {
     pub peer: Option<SocketAddr>,
     /// What the client calls itself (user agent, flashVer), shortened.
     pub agent: Option<String>,
+    /// Where an RTMP player says that it comes from.
+    pub origin: Option<Origin>,
     /// When it was opened.
     pub since: SystemTime,
     opened: Instant,
@@ -249,6 +269,7 @@ pub(crate) struct Opening {
     pub(crate) role: Role,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) agent: Option<String>,
+    pub(crate) origin: Option<Origin>,
 }
 
 impl Sessions {
@@ -262,6 +283,7 @@ impl Sessions {
             role: opening.role,
             peer: opening.peer,
             agent: opening.agent.map(|agent| printable(&agent)),
+            origin: opening.origin,
             since: SystemTime::now(),
             opened: Instant::now(),
             bytes: AtomicU64::new(0),
@@ -352,6 +374,7 @@ mod tests {
             role: Role::Viewer,
             peer: None,
             agent: Some("a\nb".to_owned()),
+            origin: None,
         }
     }
 

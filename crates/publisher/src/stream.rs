@@ -82,7 +82,7 @@ impl Running {
 
     /// The rung of that name.
     pub(crate) fn find_rung(&self, name: &str) -> Option<Arc<Rung>> {
-        self.rungs().iter().find(|rung| rung.config.name == name).cloned()
+        self.rungs().iter().find(|rung| rung.name == name).cloned()
     }
 
     /// The name under which the file that a player asks for is kept: what it is told as the text about `all` rungs is
@@ -96,7 +96,7 @@ impl Running {
 
     /// The names of its rungs, for a sentence: in front of each stands `before`.
     pub(crate) fn rung_names(&self, before: &str) -> String {
-        let names: Vec<_> = self.rungs().iter().map(|rung| format!("{before}{}", rung.config.name)).collect();
+        let names: Vec<_> = self.rungs().iter().map(|rung| format!("{before}{}", rung.name)).collect();
         names.join(", ")
     }
 

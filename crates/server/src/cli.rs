@@ -33,7 +33,7 @@ fn more_help() -> String {
 #[command(
     name = "rillcast",
     version,
-    about = "Publishes live streams: takes them in once and delivers them as HLS and HTTP MPEG-TS.",
+    about = "Publishes live streams: takes them in once and delivers them as HLS, DASH and HTTP MPEG-TS.",
     after_help = more_help(),
     disable_help_subcommand = true
 )]
@@ -57,6 +57,9 @@ enum Command {
     ///
     /// Without a file every encoder on this machine may publish any stream:
     /// ffmpeg -re -i FILE -c copy -f flv rtmp://localhost/live/test
+    ///
+    /// SIGHUP has the file read again: streams start, stop and change, everybody else goes on. A file that is
+    /// wrong changes nothing, and what needs a restart is named in the log.
     #[command(after_help = ENVIRONMENT)]
     Run {
         /// Configuration file (YAML)
@@ -81,8 +84,8 @@ fn listen_address(text: &str) -> Result<Listen, String> {
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Demo { listen } => serve(|| demo::configure(load(None)?, listen), demo::greet),
-        Command::Run { config } => serve(|| load(config.as_deref()), |_| Ok(())),
+        Command::Demo { listen } => serve(None, |_| demo::configure(load(None)?, listen), demo::greet),
+        Command::Run { config } => serve(config, load, |_| Ok(())),
         Command::Check { config } => check(&config),
     };
     outcome.unwrap_or_else(|error| {
@@ -101,9 +104,13 @@ fn told(error: &anyhow::Error) -> String {
     }
 }
 
-fn serve(config: impl FnOnce() -> anyhow::Result<Config>, ready: run::Ready) -> anyhow::Result<ExitCode> {
+fn serve(
+    file: Option<PathBuf>,
+    config: impl FnOnce(Option<&Path>) -> anyhow::Result<Config>,
+    ready: run::Ready,
+) -> anyhow::Result<ExitCode> {
     log::start()?;
-    run::until_stopped(config()?, ready)
+    run::until_stopped(config(file.as_deref())?, file, ready)
 }
 
 fn check(path: &Path) -> anyhow::Result<ExitCode> {

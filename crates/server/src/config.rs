@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use publisher::config::{Settings, Stream};
 
+mod difference;
 mod env;
 mod fault;
 mod limits;
@@ -19,6 +20,7 @@ mod stream;
 mod summary;
 mod tree;
 
+pub(crate) use difference::{Change, settings as differing_settings, stream as stream_change};
 pub(crate) use fault::Faults;
 use fault::{Fault, Place};
 pub(crate) use listen::{ALLOWED as LISTEN_ALLOWED, Host, Listen};

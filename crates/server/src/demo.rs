@@ -42,6 +42,7 @@ The stream \"{CODE}\" is on the air. Ctrl-C ends it.
 
   Page           {http}/
   HLS            {http}/{CODE}/index.m3u8
+  DASH           {http}/{CODE}/index.mpd
   HTTP MPEG-TS   {http}/{CODE}/mpegts
 
 Play it:
@@ -75,6 +76,7 @@ mod tests {
         for url in [
             "http://localhost:8080/\n",
             "/demo/index.m3u8\n",
+            "/demo/index.mpd\n",
             "/demo/mpegts\n",
             "rtmp://localhost/live/test\n",
         ] {

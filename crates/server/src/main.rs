@@ -7,6 +7,7 @@ mod demo;
 mod http;
 mod log;
 mod panics;
+mod reload;
 mod run;
 mod signals;
 

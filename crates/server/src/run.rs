@@ -1,7 +1,9 @@
 //! The life of the process: everything that can fail first, then work, then a drain with a deadline.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Host};
 use crate::http;
 use crate::panics;
-use crate::signals::Signals;
+use crate::reload::Reload;
+use crate::signals::{Hangup, Signals};
 
 /// Time from the first signal to the end: 5 s are promised, and ending takes a moment itself.
 const DRAIN: Duration = Duration::from_millis(4500);
@@ -31,22 +34,25 @@ pub(crate) struct Addresses {
     pub(crate) rtmp: Option<String>,
 }
 
-/// Runs a configuration until a signal ends it. `ready` is called once everything listens.
+/// Runs a configuration until a signal ends it. `ready` is called once everything listens. With the `file` that it is
+/// from, SIGHUP has that read again; without one SIGHUP ends the program, as the system does by itself.
 ///
 /// # Errors
 /// Whatever keeps it from starting: a busy port, a directory that cannot be written.
-pub(crate) fn until_stopped(config: Config, ready: Ready) -> anyhow::Result<ExitCode> {
+pub(crate) fn until_stopped(config: Config, file: Option<PathBuf>, ready: Ready) -> anyhow::Result<ExitCode> {
     panics::watch();
     raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().context("cannot start worker threads")?;
-    let outcome = runtime.block_on(work(config, ready));
+    let outcome = runtime.block_on(work(config, file, ready));
     // Whatever still runs has had its time.
     runtime.shutdown_background();
     outcome
 }
 
-async fn work(config: Config, ready: Ready) -> anyhow::Result<ExitCode> {
+async fn work(config: Config, file: Option<PathBuf>, ready: Ready) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::catch().context("cannot catch signals")?;
+    let hangup = file.as_ref().map(|_| Hangup::catch()).transpose().context("cannot catch signals")?;
+    let reload = file.map(|file| Reload::new(file, config.clone()));
     let rtmp_settings = config.settings.listeners.rtmp.clone();
     // First, for the service clears the directories that it is given: what cannot run must not have done so.
     let http = http::Server::bind(&config.http)?;
@@ -67,7 +73,10 @@ async fn work(config: Config, ready: Ready) -> anyhow::Result<ExitCode> {
     let connections = http.serve(site, &stop);
     ready(&addresses)?;
 
-    let signal = signals.next().await;
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        never = keep_reloading(hangup.zip(reload), &service) => match never {},
+    };
     tracing::info!(signal, "stopping; once more to stop at once");
     let drained = tokio::time::timeout(DRAIN, async {
         stop.cancel();
@@ -86,6 +95,16 @@ async fn work(config: Config, ready: Ready) -> anyhow::Result<ExitCode> {
             tracing::warn!(signal, "stopped at once");
             Ok(ExitCode::from(CUT_SHORT))
         }
+    }
+}
+
+/// Has the configuration read again at each SIGHUP. An end of the program cuts it short: what it stops is stopped either
+/// way.
+async fn keep_reloading(what: Option<(Hangup, Reload)>, service: &Arc<Service>) -> Infallible {
+    let Some((mut hangup, mut reload)) = what else { return std::future::pending().await };
+    loop {
+        hangup.next().await;
+        reload.run(service).await;
     }
 }
 

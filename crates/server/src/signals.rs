@@ -1,4 +1,4 @@
-//! The signals that end the program.
+//! The signals that end the program, and the one that has it read its configuration again.
 
 use std::io;
 
@@ -31,6 +31,28 @@ impl Signals {
     }
 }
 
+/// SIGHUP, caught from the moment this is made. Signals that come before the last one is taken count as one.
+#[cfg(unix)]
+pub(crate) struct Hangup(Signal);
+
+#[cfg(unix)]
+impl Hangup {
+    /// Catches it from now on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn catch() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
 /// Ctrl-C, on systems without signals.
 #[cfg(not(unix))]
 pub(crate) struct Signals;
@@ -47,5 +69,20 @@ impl Signals {
             // It cannot be caught: then the system ends the program.
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+/// Nothing, on systems without signals.
+#[cfg(not(unix))]
+pub(crate) struct Hangup;
+
+#[cfg(not(unix))]
+impl Hangup {
+    pub(crate) fn catch() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) async fn next(&mut self) {
+        std::future::pending().await
     }
 }

@@ -1,13 +1,9 @@
 // The page: asks the API what runs, shows it, and plays the stream that is selected.
-'use strict';
+import { Player } from '/assets/player.js';
 
 const POLL_MS = 2000;
-/** A player that should play and does not move for this long is started again. */
-const STUCK_MS = 10000;
-const RETRY_MS = [1000, 2000, 4000, 8000];
 
 const $ = (id) => document.getElementById(id);
-const video = $('video');
 
 // ---- words ----
 
@@ -165,16 +161,70 @@ function showProblems(stream, now) {
   fit($('problems'), problems, (text) => text, () => document.createElement('li'), setText);
 }
 
-function showStage(stream, now) {
+function showStage(stream, now, rtmp) {
   $('stage').hidden = !stream;
   if (!stream) return;
   setText($('title'), stream.code);
-  const url = (path) => new URL(path, location.href).href;
-  showUrls($('urls'), [['HLS', stream.outputs.hls], ['HTTP MPEG-TS', stream.outputs.mpegts]]
-    .filter(([, path]) => path).map(([label, path]) => [label, url(path)]));
+  const { hls, dash, mpegts } = stream.outputs;
+  const urls = [['HLS', hls], ['DASH', dash], ['HTTP MPEG-TS', mpegts]].filter(([, path]) => path)
+    .map(([label, path]) => [label, new URL(path, location.href).href]);
+  if (rtmp && stream.outputs.rtmp) urls.push(['RTMP', rtmp + stream.outputs.rtmp]);
+  showUrls($('urls'), urls);
   showFacts(stream, now);
   showProblems(stream, now);
 }
+
+// ---- playing ----
+
+const FORMATS = { hls: 'HLS', dash: 'DASH' };
+/** Of each stream that it was chosen for. */
+const chosenFormats = new Map();
+const player = new Player($('video'), {
+  say(text, trouble) {
+    $('player').className = trouble ? 'trouble' : '';
+    setText($('player'), text);
+  },
+  again: () => show(),
+  online: () => connected,
+});
+
+function play(stream) {
+  const formats = Object.keys(FORMATS).filter((format) => stream && stream.outputs[format]);
+  const chosen = chosenFormats.get(stream && stream.code);
+  const format = formats.includes(chosen) ? chosen : formats[0];
+  showOptions($('format'), formats.map((name) => [name, FORMATS[name]]), format);
+  $('format-choice').hidden = formats.length < 2;
+  if (!stream) player.play(null, '');
+  else if (!format) player.play(null, 'HLS and DASH are off for this stream.');
+  else if (stream.state === 'waiting') player.wait(stream.outputs[format], 'Waiting for a source.');
+  else player.play({ format, path: stream.outputs[format] });
+}
+
+/** A menu of [value, text]; one that is open is left as it is where nothing changed. */
+function showOptions(menu, options, value) {
+  fit(menu, options, ([key]) => key, ([key]) => new Option('', key), (item, [, text]) => setText(item, text));
+  if (menu.value !== value) menu.value = value;
+}
+
+function showQualities() {
+  const { rungs, chosen, current } = player.qualities();
+  $('quality-choice').hidden = rungs.length < 2;
+  if (rungs.length < 2) return;
+  const height = (rung) => rung.height ? `${rung.height}p` : 'sound';
+  const now = rungs.find((rung) => rung.key === current);
+  const auto = now && chosen === '' ? `Auto (${height(now)})` : 'Auto';
+  const best = [...rungs].sort((a, b) => b.height - a.height || b.bits - a.bits);
+  showOptions($('quality'), [['', auto], ...best.map((rung) => [rung.key, `${height(rung)} · ${bitrate(rung.bits)}`])], chosen);
+}
+
+$('format').addEventListener('change', () => {
+  chosenFormats.set(selected, $('format').value);
+  show();
+});
+$('quality').addEventListener('change', () => {
+  player.choose($('quality').value);
+  showQualities();
+});
 
 // ---- polling ----
 
@@ -197,11 +247,12 @@ function show() {
   const stream = streams.find(({ code }) => code === selected);
   setText($('version'), version);
   showStreams(streams);
-  showStage(stream, now);
+  showStage(stream, now, rtmp);
   $('empty').hidden = streams.length > 0;
   $('publish').hidden = !rtmp;
   if (rtmp) showUrls($('publish-urls'), [['', `${rtmp}/live/test`]]);
-  player.play(stream);
+  play(stream);
+  showQualities();
 }
 
 async function poll() {
@@ -221,160 +272,9 @@ async function poll() {
   setTimeout(poll, POLL_MS);
 }
 
-// ---- playing ----
-
-/** Each engine: start(url, failed) -> a function that ends it; `failed(reason)` asks for a new start. */
-const engines = {
-  native: {
-    name: 'the HLS of this browser',
-    async start(url, failed) {
-      const onError = () => failed(video.error && video.error.message || 'the video cannot be loaded');
-      video.addEventListener('error', onError);
-      video.src = url;
-      return () => {
-        video.removeEventListener('error', onError);
-        video.removeAttribute('src');
-        video.load();
-      };
-    },
-  },
-  hlsjs: {
-    name: 'hls.js',
-    async start(url, failed) {
-      await loadHlsJs();
-      const { Hls } = window;
-      if (!Hls.isSupported()) throw new Error('this browser plays neither HLS nor what hls.js needs');
-      const hls = new Hls({ liveDurationInfinity: true });
-      let mediaRecoveries = 0;
-      hls.on(Hls.Events.ERROR, (_, data) => {
-        if (!data.fatal) return;
-        if (data.type === Hls.ErrorTypes.MEDIA_ERROR && mediaRecoveries++ < 2) hls.recoverMediaError();
-        else failed(data.details);
-      });
-      hls.loadSource(url);
-      hls.attachMedia(video);
-      this.latency = () => hls.latency;
-      return () => hls.destroy();
-    },
-  },
-};
-
-let hlsJs = null;
-
-/** The script is asked for when it is needed; a program built without it does not have it. */
-function loadHlsJs() {
-  hlsJs ||= new Promise((done, failed) => {
-    const script = document.createElement('script');
-    script.src = '/assets/hls.js';
-    script.onload = done;
-    script.onerror = () => {
-      script.remove();
-      hlsJs = null;
-      failed(new Error('this browser has no HLS of its own and hls.js could not be loaded. ' +
-        'Build Rillcast after scripts/build-web to have it, or play one of the addresses below elsewhere'));
-    };
-    document.head.append(script);
-  });
-  return hlsJs;
-}
-
-const hasNative = video.canPlayType('application/vnd.apple.mpegurl') !== '';
-
-const player = {
-  code: null,
-  engine: hasNative ? 'native' : 'hlsjs',
-  starting: false,
-  end: null,
-  /** Counts starts, so that what an ended engine still reports is not heard. */
-  run: 0,
-  failures: 0,
-  retry: null,
-  /** Where the video was when it last moved since the start, and when that was. */
-  moved: { time: 0, at: 0, ever: false },
-
-  /** Plays this stream; called at every poll. */
-  play(stream) {
-    const code = stream && stream.outputs.hls ? stream.code : null;
-    if (code !== this.code) {
-      this.stop();
-      this.code = code;
-      this.failures = 0;
-    }
-    if (!code) return this.say(stream ? 'HLS is off for this stream.' : '');
-    if (this.end || this.retry || this.starting) return;
-    if (stream.state === 'waiting') return this.say('Waiting for a source.');
-    this.start(stream.outputs.hls);
-  },
-
-  async start(path) {
-    const run = ++this.run;
-    const engine = engines[this.engine];
-    this.starting = true;
-    this.moved = { time: video.currentTime, at: performance.now(), ever: false };
-    this.say('Connecting …');
-    try {
-      const end = await engine.start(new URL(path, location.href).href, (reason) => this.failed(run, reason));
-      if (run !== this.run) return end();
-      this.end = end;
-      // A refusal to start by itself leaves the controls to the user.
-      video.play().catch(() => {});
-    } catch (error) {
-      this.failed(run, error.message);
-    } finally {
-      if (run === this.run) this.starting = false;
-    }
-  },
-
-  stop() {
-    this.run++;
-    this.starting = false;
-    clearTimeout(this.retry);
-    this.retry = null;
-    if (this.end) this.end();
-    this.end = null;
-  },
-
-  failed(run, reason) {
-    if (run !== this.run) return;
-    this.stop();
-    const wait = RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)];
-    // A browser may claim HLS and still not play ours: then let the other engine try.
-    if (hasNative && window.MediaSource && connected && this.failures % 3 === 0) {
-      this.engine = this.engine === 'native' ? 'hlsjs' : 'native';
-    }
-    this.say(`Stopped: ${reason}. Trying again in ${wait / 1000} s.`, true);
-    this.retry = setTimeout(() => {
-      this.retry = null;
-      // Without a connection the next answer of the API starts it.
-      if (connected) show();
-    }, wait);
-  },
-
-  /** Once a second: says how it goes, and starts a player again that is stuck. */
-  watch() {
-    if (!this.end) return;
-    const now = performance.now();
-    if (video.currentTime !== this.moved.time) {
-      this.moved = { time: video.currentTime, at: now, ever: true };
-    } else if (video.paused && video.readyState > 0) {
-      this.moved.at = now;
-    }
-    const still = now - this.moved.at;
-    if (still > STUCK_MS) return this.failed(this.run, `no picture for ${STUCK_MS / 1000} s`);
-    if (video.paused && video.readyState > 0) return this.say('Paused.');
-    if (!this.moved.ever || still > 1500) return this.say('Waiting for media …');
-    this.failures = 0;
-    const engine = engines[this.engine];
-    const latency = engine.latency ? engine.latency() : 0;
-    this.say(`Playing with ${engine.name}${latency > 0 ? `, ${rounded(latency, 1)} s behind the live edge` : ''}.`);
-  },
-
-  say(text, trouble = false) {
-    $('player').className = trouble ? 'trouble' : '';
-    setText($('player'), text);
-  },
-};
-
-setInterval(() => player.watch(), 1000);
+setInterval(() => {
+  player.watch();
+  showQualities();
+}, 1000);
 addEventListener('hashchange', () => select(location.hash.slice(1)));
 poll();

@@ -78,7 +78,7 @@ impl Viewer for Test {
         item.number.is_multiple_of(2)
     }
 
-    fn shape(&self) -> Option<u32> {
+    fn shape(&self) -> Option<u64> {
         self.panics_at.is_none().then_some(0)
     }
 

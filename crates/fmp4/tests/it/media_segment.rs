@@ -28,7 +28,7 @@ fn read(moof: Node<'_>) -> Read {
     let (trun, mut fields) =
         (moof.find("traf/trun"), moof.find("traf/trun").body[4..].chunks(4).map(|b| u32_at(b, 0)));
     let (version, flags) = trun.version_flags();
-    assert_eq!((version, flags & 1), (1, 1));
+    assert_eq!(flags & 1, 1);
     let [default_duration, default_size, default_flags] = defaults(moof.find("traf/tfhd"));
     let mut next = || fields.next().expect("a field");
     let (count, data_offset) = (next(), next() as usize);
@@ -43,8 +43,11 @@ fn read(moof: Node<'_>) -> Read {
             let sync = FLAGS.iter().position(|&known| known == own).expect("flags in use") == 1;
             Sample { duration, size, composition_offset, sync }
         })
-        .collect();
+        .collect::<Vec<_>>();
     assert_eq!(fields.next(), None);
+    // Readers of version 0 take the offsets as unsigned (ISO/IEC 14496-12 8.8.8).
+    let signed = samples.iter().any(|sample: &Sample| sample.composition_offset < 0);
+    assert_eq!(version, u8::from(signed));
     Read {
         sequence_number: u32_at(moof.find("mfhd").body, 4),
         base_decode_time: u64::from(u32_at(tfdt.body, 4)) << 32 | u64::from(u32_at(tfdt.body, 8)),

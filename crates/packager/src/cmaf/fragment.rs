@@ -20,6 +20,8 @@ pub(super) struct Maker {
     /// Initialization segments made so far.
     inits: u32,
     track: Option<Made>,
+    /// Where the newest piece ended.
+    ended: Option<Timestamp>,
 }
 
 /// The track as the newest initialization segment has it.
@@ -28,9 +30,11 @@ struct Made {
     codec: Codec,
     init: Arc<str>,
     timescale: u32,
-    /// How much later than decoded the picture of a segment is shown that is shown first. It is measured once and then
-    /// kept, so that the times told of segments go on from each other.
+    /// How much later than decoded the picture of a segment is shown that is shown first. It is measured where there is
+    /// a key frame and then kept, so that the times told of segments go on from each other.
     delay: i64,
+    /// It was measured since this track began.
+    measured: bool,
 }
 
 /// Ticks of a timescale.
@@ -40,7 +44,7 @@ fn scaled(time: Timestamp, timescale: u32) -> i64 {
 
 impl Maker {
     pub(super) fn new(name: String, run: String) -> Self {
-        Self { name, run, inits: 0, track: None }
+        Self { name, run, inits: 0, track: None, ended: None }
     }
 
     /// The segment of a piece, and its initialization segment where that is new. None: there is no form for the track.
@@ -57,11 +61,13 @@ impl Maker {
         if self.track.as_ref().is_none_or(|made| made.codec != codec) {
             init = Some(self.renew(codec, kind)?);
         }
-        let is_new = discontinuity || init.is_some();
+        let ended = self.ended.replace(piece.decoded);
+        let goes_on = !discontinuity && ended == Some(first.timing.dts);
         let made = self.track.as_mut()?;
         let timescale = made.timescale;
-        if is_new {
-            made.delay = delay(&piece.units, timescale);
+        // Without a key frame those pictures may be missing that would tell.
+        if first.timing.key && !(goes_on && made.measured) {
+            (made.delay, made.measured) = (delay(&piece.units, timescale), true);
         }
         let decoded = scaled(first.timing.dts, timescale);
         let start = decoded + made.delay;
@@ -95,13 +101,21 @@ impl Maker {
         Some((Cell { name, kind, init: Some(Arc::clone(&made.init)), body, parts }, init))
     }
 
+    /// Files were let go. What is to come has another initialization segment if its own is among them.
+    pub(super) fn forget(&mut self, removed: &[String]) {
+        self.track.take_if(|made| removed.iter().any(|name| **name == *made.init));
+    }
+
     /// Another configuration: another initialization segment.
     fn renew(&mut self, codec: Codec, kind: FileKind) -> Option<File> {
         let timescale = fmp4::timescale(&codec);
         let bytes = fmp4::init_segment(&codec, timescale, UNDETERMINED).ok()?;
         self.inits += 1;
         let name = format!("{}-{}-init{}.mp4", self.name, self.run, self.inits);
-        self.track = Some(Made { codec, init: name.as_str().into(), timescale, delay: 0 });
+        let old = self.track.as_ref().map(|old| TimeDelta::from_scale(old.delay, old.timescale));
+        let delay = old.map_or(0, |old| old.to_scale(timescale));
+        let init = name.as_str().into();
+        self.track = Some(Made { codec, init, timescale, delay, measured: false });
         Some(File { name, kind, parts: vec![bytes] })
     }
 }
@@ -118,16 +132,25 @@ fn delay(units: &[Unit<Bytes>], timescale: u32) -> i64 {
 /// that nothing adds up. Their bytes go behind `parts`.
 fn samples(piece: &Piece<Bytes>, made: &Made, parts: &mut Vec<Bytes>) -> Vec<fmp4::Sample> {
     let timescale = made.timescale;
-    let ends = piece.units.iter().skip(1).map(|unit| unit.timing.dts).chain([piece.decoded]);
-    let sample = |(unit, end): (&Unit<Bytes>, Timestamp)| {
+    let is_in = |unit: &&Unit<Bytes>| unit.timing.dts < piece.decoded;
+    let units = || piece.units.iter().filter(is_in);
+    let ends = units().skip(1).map(|unit| unit.timing.dts).chain([piece.decoded]);
+    let mut samples: Vec<fmp4::Sample> = Vec::with_capacity(piece.units.len());
+    for (unit, end) in units().zip(ends) {
         let decoded = scaled(unit.timing.dts, timescale);
         let offset = scaled(unit.timing.pts, timescale) - decoded;
-        fmp4::Sample {
-            duration: u32::try_from(scaled(end, timescale) - decoded).unwrap_or(0),
-            size: u32::try_from(fmp4::payload(&made.codec, &unit.payload, parts)).unwrap_or(u32::MAX),
-            composition_offset: i32::try_from(offset).unwrap_or(0),
-            sync: unit.timing.key,
+        let duration = u32::try_from(scaled(end, timescale) - decoded).unwrap_or(0);
+        let size = u32::try_from(fmp4::payload(&made.codec, &unit.payload, parts)).unwrap_or(u32::MAX);
+        match samples.last_mut() {
+            // There is nothing to decode: the picture before lasts longer.
+            Some(before) if size == 0 => before.duration = before.duration.saturating_add(duration),
+            _ => samples.push(fmp4::Sample {
+                duration,
+                size,
+                composition_offset: i32::try_from(offset).unwrap_or(0),
+                sync: unit.timing.key,
+            }),
         }
-    };
-    piece.units.iter().zip(ends).map(sample).collect()
+    }
+    samples
 }

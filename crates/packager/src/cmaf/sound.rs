@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::Codec;
+use media::{Codec, Timestamp};
 
 use super::Content;
 use crate::ladder::Segmenter;
@@ -22,6 +22,18 @@ pub(super) enum Lane {
     New,
 }
 
+/// A frame of sound.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame<'a> {
+    /// Whose it is.
+    pub(super) rung: usize,
+    /// The how-many-th sound of its rung.
+    pub(super) ordinal: usize,
+    pub(super) codec: &'a Codec,
+    pub(super) epoch: u64,
+    pub(super) dts: Timestamp,
+}
+
 /// The lanes as they are.
 pub(super) struct Sounds<'a> {
     lanes: &'a [super::Lane],
@@ -33,8 +45,9 @@ impl<'a> Sounds<'a> {
         Self { lanes, segmenter }
     }
 
-    /// Where the `ordinal`-th sound of a rung goes. None: another rung has it already.
-    pub(super) fn lane(&self, rung: usize, ordinal: usize, codec: &Codec, epoch: u64) -> Option<Lane> {
+    /// Where a frame goes. None: that of another rung was there already.
+    pub(super) fn lane(&self, frame: &Frame<'_>) -> Option<Lane> {
+        let &Frame { rung, ordinal, codec, epoch, dts } = frame;
         let content = Content::Sound { ordinal };
         let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| lane.content == content);
         let lanes: Vec<(usize, &super::Lane)> = lanes.collect();
@@ -45,7 +58,8 @@ impl<'a> Sounds<'a> {
             let same = lane.tracks.first().is_some_and(|track| track.codec == *codec);
             let silent = self.segmenter.lane_silence(index).is_none_or(|silence| silence > SILENT);
             if silent && (same || lane.epoch < epoch) {
-                return Some(Lane::Takes(index));
+                // It may be late: what it has of the time before is there already.
+                return (dts >= lane.end).then_some(Lane::Takes(index));
             }
             // While the rungs go over to another epoch, one after the other, nothing can be told of them.
             if same || lane.epoch != epoch && !silent {

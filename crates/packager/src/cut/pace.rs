@@ -2,7 +2,7 @@
 
 use media::{TimeDelta, Timestamp};
 
-use super::{Part, Timing};
+use super::{HOLE, Part, Timing};
 
 /// Tracks are interleaved within this much of each other; more is not a skew but a break.
 const MAX_SKEW: TimeDelta = TimeDelta::from_secs(5);
@@ -55,7 +55,9 @@ impl Pace {
     }
 
     fn note_lead(&mut self, frame: &Timing) -> Timestamp {
-        if let Some(followed) = self.followed.take() {
+        // Behind a hole in the media there is nothing to compare with.
+        let hole = self.lead_end.is_some_and(|end| frame.dts - end > HOLE);
+        if let Some(followed) = self.followed.take().filter(|_| !hole) {
             self.skew = (followed - frame.dts).clamp(-MAX_SKEW, MAX_SKEW);
         }
         let own = (frame.duration > TimeDelta::ZERO).then_some(frame.duration);

@@ -23,6 +23,8 @@ const PATIENCE: usize = 2;
 const DELAY: i64 = 3;
 /// What a segment may be longer than the target.
 const OVER: TimeDelta = TimeDelta::from_secs(1);
+/// More of a track may not be missing within a Period, which is then told by another one.
+const HOLE: TimeDelta = TimeDelta::from_millis(500);
 /// Segments of two tracks that begin this near to each other begin together: timescales round.
 const TOGETHER: TimeDelta = TimeDelta::from_millis(1);
 
@@ -39,6 +41,8 @@ pub(crate) struct Texts {
     noted: u64,
     rows: usize,
     periods: VecDeque<Begun>,
+    /// Where the newest segment of each lane ended.
+    ends: Vec<Option<Timestamp>>,
     /// What the sets are of, by their ids less one: the same set has the same id in all periods.
     sets: Vec<SetOf>,
     published: Timestamp,
@@ -80,6 +84,7 @@ impl Texts {
             noted: 0,
             rows: 0,
             periods: VecDeque::new(),
+            ends: Vec::new(),
             sets: Vec::new(),
             published: Timestamp::ZERO,
             texts: BTreeMap::new(),
@@ -140,6 +145,7 @@ impl Texts {
                 self.rates.entry(lane).or_default().note(&segment.body, target);
             }
         }
+        let has_hole = self.has_hole(row, lanes);
         let inits: Vec<_> = (0..lanes).map(|lane| row.media(lane)?.init.clone()).collect();
         let begun = Begun { sequence, start: row.slot.start, date: row.date, inits };
         let goes_on = self.periods.back().is_some_and(|last| {
@@ -147,11 +153,23 @@ impl Texts {
             let media = |inits: &[Option<Arc<str>>]| -> Vec<(usize, Arc<str>)> {
                 inits.iter().enumerate().filter_map(|(lane, init)| Some((lane, init.clone()?))).collect()
             };
-            !row.slot.discontinuity && same_clock && media(&last.inits) == media(&begun.inits)
+            !row.slot.discontinuity && !has_hole && same_clock && media(&last.inits) == media(&begun.inits)
         });
         if !goes_on {
             self.periods.push_back(begun);
         }
+    }
+
+    /// Whether media of any lane is missing before its segment in the row, which is the newest.
+    fn has_hole(&mut self, row: &Listed, lanes: usize) -> bool {
+        self.ends.resize(lanes, None);
+        let mut found = false;
+        for (lane, end) in self.ends.iter_mut().enumerate() {
+            let Some(segment) = row.media(lane) else { continue };
+            let before = end.replace(segment.body.start + segment.body.duration);
+            found |= before.is_some_and(|before| segment.body.start - before > HOLE);
+        }
+        found
     }
 
     fn publish(&mut self, lanes: &[Lane], window: &Window, now: Timestamp) -> Vec<(String, Bytes)> {

@@ -1,18 +1,22 @@
 //! One lane: its frames from the open slot on, and where the next slot begins among them.
 
 use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::{TimeDelta, Timestamp};
 
-use super::plan::{Boundary, Event, Plan};
-use super::{SILENCE, Unit};
+use super::plan::{Boundary, Event, Plan, Slot};
+use super::{Time, Unit};
 
 /// Bytes that a lane holds at most: 12 s, the longest that a segment lasts, at 85 Mbit/s. A source whose clock stands
 /// still sends more than that and never comes to the next cut.
 const MAX_BYTES: usize = 128 << 20;
-/// A lane this many events behind the plan is not waited for.
-const MAX_BEHIND: u64 = 4;
+/// A lane this far behind the plan is not waited for.
+const MAX_LAG: Duration = Duration::from_secs(8);
+/// Nor one this many events behind: what its sources may send at once, 30 s, is less.
+const MAX_BEHIND: u64 = 16;
 /// Key frames this near to each other are the same one.
 const EXACT: TimeDelta = TimeDelta::from_millis(8);
 /// A break at another rung and the one here that lie within this are the same.
@@ -25,9 +29,6 @@ const GONE: TimeDelta = TimeDelta::from_secs(1);
 const HOLE: TimeDelta = TimeDelta::from_millis(500);
 /// No piece is shorter.
 const SHORTEST: TimeDelta = TimeDelta::from_millis(1);
-/// A piece may exceed the target by this and still be rounded down to it.
-const ROUNDED_DOWN: TimeDelta = TimeDelta::from_millis(499);
-
 /// What a lane has of a slot.
 #[derive(Clone, Debug)]
 pub struct Piece<P> {
@@ -35,7 +36,8 @@ pub struct Piece<P> {
     pub start: Timestamp,
     /// To the start of the next piece, or to the end of the slot.
     pub duration: TimeDelta,
-    /// Decode time of the unit that goes on from it, or where its last one ends.
+    /// Decode time of the unit that goes on from it, or where its last one ends, or where it would be too long. What is
+    /// decoded thereafter is not told of.
     pub decoded: Timestamp,
     /// Every picture in it can be decoded without the piece before. False also where pictures follow the key frame
     /// that are shown before it: those of an open GOP lean on the GOP before.
@@ -56,6 +58,8 @@ pub(super) struct Lane<P> {
     /// Index of the event to follow next.
     next_event: u64,
     open: Option<Open>,
+    /// Where its last piece ended, when that was because nothing came any more.
+    ended: Option<Timestamp>,
     heard: Option<Duration>,
     /// Cuts in a row that lay beside the planned ones.
     beside: u32,
@@ -72,6 +76,8 @@ struct Queued<P> {
 struct Open {
     epoch: u64,
     start: Timestamp,
+    /// When its first unit is shown.
+    shown: Timestamp,
     /// How much later than the slot it starts.
     offset: TimeDelta,
     independent: bool,
@@ -88,6 +94,26 @@ enum Decision {
     Absent,
 }
 
+/// How a piece ends.
+#[derive(Clone, Copy, Debug)]
+struct Closing {
+    /// The slot that it is the piece of.
+    slot: Option<Slot>,
+    /// It may not last longer, once that is fixed.
+    limit: Option<TimeDelta>,
+    /// Its rung leads.
+    leads: bool,
+    /// How much later than the next slot the piece begins that goes on from it; none where none does.
+    late: Option<TimeDelta>,
+}
+
+impl Closing {
+    /// A duration that does not exceed the limit.
+    fn hold(&self, duration: TimeDelta) -> TimeDelta {
+        self.limit.map_or(duration, |limit| duration.min(limit))
+    }
+}
+
 impl<P> Lane<P> {
     /// A lane that follows the plan from that event on.
     pub(super) fn new(rung: usize, next_event: u64) -> Self {
@@ -98,6 +124,7 @@ impl<P> Lane<P> {
             next_id: 0,
             next_event,
             open: None,
+            ended: None,
             heard: None,
             beside: 0,
         }
@@ -165,23 +192,24 @@ impl<P> Lane<P> {
         self.beside >= 2
     }
 
-    /// Follows the plan as far as it can at the time `now`, and says what it has of each slot that ends.
+    /// Follows the plan as far as it can at that `time`, and says what it has of each slot that ends.
     pub(super) fn follow(
         &mut self,
         plan: &Plan,
-        now: Duration,
+        time: &Time,
         leads: bool,
         mut say: impl FnMut(u64, Piece<P>),
     ) {
         while let Some(event) = plan.event(self.next_event).copied() {
             let decision = match &event.begun {
-                Some(boundary) => self.decide(boundary, plan, now),
+                Some(boundary) => self.decide(boundary, plan, time),
                 None => Decision::Absent,
             };
+            let closing = Closing { slot: event.closed, limit: plan.limit(), leads, late: None };
             let piece = match decision {
                 Decision::Wait => return,
-                Decision::Begin { index, exact } => self.begin(index, exact, &event, leads),
-                Decision::Absent => self.leave(&event, leads),
+                Decision::Begin { index, exact } => self.begin(index, exact, &event, &closing),
+                Decision::Absent => self.leave(&event, &closing),
             };
             if let Some((closed, piece)) = event.closed.zip(piece) {
                 say(closed.number, piece);
@@ -191,47 +219,77 @@ impl<P> Lane<P> {
     }
 
     /// Where among its units the slot begins.
-    fn decide(&self, boundary: &Boundary, plan: &Plan, now: Duration) -> Decision {
+    fn decide(&self, boundary: &Boundary, plan: &Plan, time: &Time) -> Decision {
         if let Some(index) = self.queue.iter().position(|queued| queued.begins == Some(boundary.number)) {
             return Decision::Begin { index, exact: true };
+        }
+        if let Some(decision) = self.resume(boundary) {
+            return decision;
         }
         let behind = plan.next_event() - self.next_event;
         // After a break the rungs come one after the other.
         let since = if boundary.discontinuity { Some(boundary.arrival) } else { None }.max(self.heard);
-        let silent = since.is_none_or(|since| now.saturating_sub(since) > SILENCE);
-        let late = behind > MAX_BEHIND || silent;
+        let silent = since.is_none_or(|since| time.is_silent(since));
+        let lags = time.now.saturating_sub(boundary.arrival) > MAX_LAG;
+        let late = silent || lags || behind > MAX_BEHIND;
         let epoch_of = |queued: &Queued<P>| queued.unit.context.epoch.id;
-        let first = self.queue.partition_point(|queued| epoch_of(queued) < boundary.epoch);
-        let mut end = self.queue.partition_point(|queued| epoch_of(queued) <= boundary.epoch);
-        let own_break = (first..end).find(|&n| self.queue[n].unit.join);
+        let mut first = self.queue.partition_point(|queued| epoch_of(queued) < boundary.epoch);
+        // The open piece has one unit at least.
+        first = first.max(usize::from(self.open.is_some()));
+        let mut last = self.queue.partition_point(|queued| epoch_of(queued) <= boundary.epoch);
+        let own_break = (first..last.max(first)).find(|&n| self.queue[n].unit.join);
+        let mut goes_on = self.open.is_some();
         if let Some(index) = own_break {
             let distance = self.queue[index].unit.timing.pts - boundary.at;
             if boundary.discontinuity && distance.abs() <= SAME_BREAK && self.may_begin(index) {
                 return Decision::Begin { index, exact: distance.abs() <= EXACT };
             }
-            if self.open.is_some() {
-                end = index;
+            if goes_on && boundary.discontinuity && distance < TimeDelta::ZERO {
+                // It broke long before: it comes back here, if it can.
+                (first, goes_on) = (index, false);
+            } else if goes_on {
+                last = index;
             }
         }
-        self.nearest(first, end, boundary, plan, late)
+        self.nearest(first..last, goes_on, boundary, plan, late)
     }
 
-    /// Where the slot begins among the units from `first` to `end`.
-    fn nearest(&self, first: usize, end: usize, boundary: &Boundary, plan: &Plan, late: bool) -> Decision {
+    /// What had ended and goes on after all does so with its next unit, key frame or not.
+    fn resume(&self, boundary: &Boundary) -> Option<Decision> {
+        let (ended, next) = self.ended.zip(self.queue.front())?;
+        let Unit { timing, join, context, .. } = &next.unit;
+        let hole = timing.dts - ended;
+        let goes_on = !boundary.discontinuity && !join && context.epoch.id == boundary.epoch;
+        let distance = (timing.pts - boundary.at).abs();
+        let is_here = hole >= -EXACT && hole <= HOLE && distance <= SAME_BREAK;
+        (goes_on && is_here).then(|| Decision::Begin { index: 0, exact: distance <= self.tolerance(0) })
+    }
+
+    /// Where the slot begins among those units, which go on from the open piece or do not.
+    fn nearest(
+        &self,
+        units: Range<usize>,
+        goes_on: bool,
+        boundary: &Boundary,
+        plan: &Plan,
+        late: bool,
+    ) -> Decision {
+        let Range { start: first, end } = units;
         let complete = end < self.queue.len();
         let at = boundary.at;
         let near = plan.usual().map_or(NEAR, |usual| TimeDelta::from_ticks(usual.ticks() / 2));
         let candidates = || (first..end).filter(|&n| self.queue[n].unit.leads);
         let shown = |n: usize| self.queue[n].unit.timing.pts;
         let is_key = |n: &usize| self.queue[*n].unit.timing.key;
+        let ends = |n: &usize| !goes_on || self.may_last(shown(*n), plan);
         let after = candidates().filter(is_key).find(|&n| shown(n) + self.tolerance(n) >= at);
-        if let Some(index) = after.filter(|&n| shown(n) - self.tolerance(n) <= at) {
+        if let Some(index) = after.filter(|&n| shown(n) - self.tolerance(n) <= at).filter(ends) {
             return Decision::Begin { index, exact: true };
         }
         let over = candidates().find(|&n| shown(n) >= at);
         if !boundary.independent
-            && self.open.is_some()
-            && let Some(index) = over
+            && goes_on
+            && let Some(index) = over.filter(ends)
         {
             return Decision::Begin { index, exact: true };
         }
@@ -245,13 +303,25 @@ impl<P> Lane<P> {
         let before = candidates().filter(is_key).rfind(|&n| n > 0 && shown(n) < at);
         let before = before.filter(|&n| self.queue[n].unit.has_pictures());
         let nearest = [before, after].into_iter().flatten().min_by_key(|&n| (shown(n) - at).abs());
-        let fits = |&n: &usize| (shown(n) - at).abs() <= near && self.fits(shown(n), plan);
-        if let Some(index) = nearest.filter(fits) {
+        let near = |n: usize| match goes_on || self.queue[n].unit.has_pictures() {
+            true => near,
+            // Where sound begins, players would wait for what is missing of it.
+            false => near.min(HOLE),
+        };
+        let is_near = |&n: &usize| (shown(n) - at).abs() <= near(n) && plan.may_begin_at(shown(n), at);
+        if let Some(index) = nearest.filter(is_near).filter(ends) {
             return Decision::Begin { index, exact: false };
+        }
+        if !goes_on {
+            return Decision::Absent;
         }
         // Decoding can go on here, but not start.
         let decoded = || (first..end).find(|&n| self.queue[n].unit.timing.dts >= at);
-        match self.open.and_then(|_| over.or_else(decoded)) {
+        let next = over.or_else(decoded);
+        // The open piece would be too long: what is left of it has to begin the next one, unless media is missing there.
+        let newest = || candidates().rfind(|&n| n > 0 && shown(n) < at && ends(&n));
+        let newest = || newest().filter(|&n| next.is_some_and(|next| shown(next) - shown(n) <= HOLE));
+        match next.filter(ends).or_else(newest) {
             Some(index) => Decision::Begin { index, exact: false },
             None => Decision::Absent,
         }
@@ -265,9 +335,8 @@ impl<P> Lane<P> {
     }
 
     /// Whether the open piece may last until then.
-    fn fits(&self, until: Timestamp, plan: &Plan) -> bool {
-        let limit = plan.target_duration().map(|seconds| TimeDelta::from_secs(seconds.into()) + ROUNDED_DOWN);
-        self.open.zip(limit).is_none_or(|(open, limit)| until - open.start <= limit)
+    fn may_last(&self, until: Timestamp, plan: &Plan) -> bool {
+        self.open.zip(plan.limit()).is_none_or(|(open, limit)| until - open.start.min(open.shown) <= limit)
     }
 
     /// Whether decoding may start with that unit, or goes on with it.
@@ -276,18 +345,24 @@ impl<P> Lane<P> {
     }
 
     /// A piece begins with that unit. The one that ends there, if there is media for it.
-    fn begin(&mut self, index: usize, exact: bool, event: &Event, leads: bool) -> Option<Piece<P>> {
+    fn begin(&mut self, index: usize, exact: bool, event: &Event, closing: &Closing) -> Option<Piece<P>> {
         let first = &self.queue[index].unit;
         let boundary = event.begun?;
         let offset = if exact { TimeDelta::ZERO } else { first.timing.pts - boundary.at };
         let start = if exact { boundary.at } else { first.timing.pts };
-        let opened = Open { epoch: boundary.epoch, start, offset, independent: first.timing.key };
+        let opened = Open {
+            epoch: boundary.epoch,
+            start,
+            shown: first.timing.pts,
+            offset,
+            independent: first.timing.key,
+        };
         if boundary.independent && first.has_pictures() {
             self.beside = if exact { 0 } else { self.beside + 1 };
         }
-        let seam = if boundary.discontinuity { TimeDelta::ZERO } else { offset };
-        let piece = self.close(index, seam, event, leads);
-        self.open = Some(opened);
+        let late = Some(offset).filter(|_| !boundary.discontinuity);
+        let piece = self.close(index, &Closing { late, ..*closing });
+        (self.open, self.ended) = (Some(opened), None);
         if let Some(first) = self.queue.front_mut() {
             first.unit.join = false;
         }
@@ -295,7 +370,7 @@ impl<P> Lane<P> {
     }
 
     /// The lane has nothing of the slot that begins, or none does.
-    fn leave(&mut self, event: &Event, leads: bool) -> Option<Piece<P>> {
+    fn leave(&mut self, event: &Event, closing: &Closing) -> Option<Piece<P>> {
         let index = match &event.begun {
             None => self.queue.len(),
             Some(boundary) => {
@@ -306,28 +381,41 @@ impl<P> Lane<P> {
                 self.queue.iter().position(|queued| !is_before(queued)).unwrap_or(self.queue.len())
             }
         };
-        self.close(index, TimeDelta::ZERO, event, leads)
+        let piece = self.close(index, closing);
+        self.ended = piece.as_ref().filter(|_| event.begun.is_none()).map(|piece| piece.decoded);
+        piece
     }
 
     /// The units before that one leave.
-    fn close(&mut self, index: usize, seam: TimeDelta, event: &Event, leads: bool) -> Option<Piece<P>> {
-        let units: Vec<Unit<P>> = self.queue.drain(..index).map(|queued| queued.unit).collect();
+    fn close(&mut self, index: usize, closing: &Closing) -> Option<Piece<P>> {
+        let mut units: Vec<Unit<P>> = self.queue.drain(..index).map(|queued| queued.unit).collect();
         self.bytes -= units.iter().map(|unit| unit.size).sum::<usize>();
-        let (open, closed) = (self.open.take()?, event.closed?);
+        // What has another format is not part of the piece.
+        let tracks = units.first().map(|first| Arc::clone(&first.tracks));
+        let is_other =
+            |unit: &Unit<P>| unit.join && tracks.as_ref().is_some_and(|tracks| unit.tracks != *tracks);
+        if let Some(other) = units.iter().position(is_other) {
+            units.truncate(other);
+        }
+        let (open, closed) = (self.open.take()?, closing.slot?);
         let end = units.iter().map(Unit::end).max()?;
-        let last = units.last()?.timing;
-        let natural = last.dts + last.duration;
-        let next = self.queue.front().map(|queued| queued.unit.timing.dts);
-        let goes_on = |next: &Timestamp| *next > last.dts && *next - natural <= HOLE;
-        if !leads && closed.end() - end > HOLE {
+        if !closing.leads && closed.end() - end > HOLE {
             return None;
         }
+        let (first, last) = (units.first()?.timing, units.last()?.timing);
+        let natural = last.dts + last.duration;
+        let next = self.queue.front().map(|queued| queued.unit.timing.dts);
+        // No time may be missing between what goes on from each other, unless that is too long.
+        let hole = if closing.late.is_some() { TimeDelta::MAX } else { HOLE };
+        let goes_on = |next: &Timestamp| *next > last.dts && *next - natural <= hole;
+        let decoded = next.filter(goes_on).unwrap_or(natural);
+        let seam = closing.late.unwrap_or(TimeDelta::ZERO);
         let mut shown = units.iter().filter(|unit| unit.leads).map(|unit| unit.timing.pts);
         let leading = shown.next().is_some_and(|first| shown.any(|later| later < first));
         Some(Piece {
             start: open.start,
-            duration: (closed.duration + seam - open.offset).max(SHORTEST),
-            decoded: next.filter(goes_on).unwrap_or(natural),
+            duration: closing.hold(closed.duration + seam - open.offset).max(SHORTEST),
+            decoded: first.dts + closing.hold(decoded - first.dts),
             independent: open.independent && !leading,
             units,
         })

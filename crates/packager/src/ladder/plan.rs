@@ -7,6 +7,9 @@ use media::{TimeDelta, Timestamp};
 
 use crate::cut::Cut;
 
+/// A segment may exceed the target by this and still be rounded down to it.
+const ROUNDED_DOWN: TimeDelta = TimeDelta::from_millis(499);
+
 /// A stretch of presentation time that every lane has one segment for, or none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slot {
@@ -93,6 +96,18 @@ impl Plan {
         number
     }
 
+    /// The open slot does not go on from the one before, if that time is near its start. Nothing was told of it yet.
+    pub(super) fn break_off(&mut self, at: Timestamp, near: TimeDelta) -> bool {
+        let Some(open) = self.open.as_mut().filter(|open| (at - open.slot.start).abs() <= near) else {
+            return false;
+        };
+        open.slot.discontinuity = true;
+        if let Some(begun) = self.events.back_mut().and_then(|event| event.begun.as_mut()) {
+            begun.discontinuity = true;
+        }
+        true
+    }
+
     /// The media ends, in the time of the cutter.
     pub(super) fn end(&mut self, end: Timestamp) {
         if let Some(closed) = self.close(end) {
@@ -145,6 +160,16 @@ impl Plan {
     /// EXT-X-TARGETDURATION in seconds, once it is fixed.
     pub(super) fn target_duration(&self) -> Option<u32> {
         self.target_duration
+    }
+
+    /// What no segment may exceed, once it is fixed.
+    pub(super) fn limit(&self) -> Option<TimeDelta> {
+        self.target_duration.map(|seconds| TimeDelta::from_secs(seconds.into()) + ROUNDED_DOWN)
+    }
+
+    /// Whether a piece that begins then, rather than with its slot, is likely not to exceed the limit.
+    pub(super) fn may_begin_at(&self, start: Timestamp, slot: Timestamp) -> bool {
+        self.limit().zip(self.usual).is_none_or(|(limit, usual)| slot - start + usual <= limit)
     }
 
     /// How long a slot is, as far as is known.

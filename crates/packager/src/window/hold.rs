@@ -56,6 +56,11 @@ impl Hold {
         self.released = self.rows.len();
     }
 
+    /// The rows that wait.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Ready> {
+        self.rows.iter()
+    }
+
     /// The next row that may be listed, with the Unix time of its start.
     ///
     /// An epoch that was over before its wall clock settled takes the one of its neighbour: hub time goes on with

@@ -78,7 +78,7 @@ enum Error {
 }
 
 /// Feeds the stream from the file until the stream stops, or the file ends that is not to be looped. A file that
-/// fails is tried again.
+/// fails is tried again; where the stream's only rung is replaced by another one, that is fed from the beginning.
 pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: Source) {
     loop {
         let opening = Opening {
@@ -88,11 +88,17 @@ pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: So
             role: Role::Publisher,
             peer: None,
             agent: Some(source.name()),
+            origin: None,
         };
         let publication = service.seize(&running, opening, CLOCK);
-        let cancelled = publication.session.cancelled();
+        let session = Arc::clone(publication.session.session());
+        let cancelled = session.cancelled();
         let played = tokio::select! {
-            () = cancelled.cancelled() => return,
+            () = cancelled.cancelled() => match session.why() {
+                // There is another one to be fed in its place.
+                Some(Ended::RenditionRemoved) => continue,
+                _ => return,
+            },
             played = Player::new(&service, publication).play(&source) => played,
         };
         let Err(error) = played else { return };

@@ -1,17 +1,16 @@
-//! RTMP ingest: the listener, and the life of one connection from top to bottom.
+//! RTMP: the listener, and the life of one connection from top to bottom, whether it publishes or plays.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use media::timeline::SourceClock;
 use rtmp::flv::{self, Media};
 use rtmp::server::{Event, Output, Request, Session, code};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -21,16 +20,22 @@ use crate::code::{Address, CodeError};
 use crate::error::Error;
 use crate::limits::{Pass, Refusal};
 use crate::listener;
+use crate::output::mpegts::ended_by;
+use crate::output::rtmp::{PlayInfo, Playing};
 use crate::service::{Publication, Service};
 use crate::session::{Ended, Opening, Protocol, Role};
 
 /// Bytes read from a connection at a time.
 const READ_BYTES: usize = 64 << 10;
+/// The same before it is known what the peer wants: its handshake, at a time.
+const FIRST_READ_BYTES: usize = 4 << 10;
+/// The same from a player, who has little to say.
+const PLAYER_READ_BYTES: usize = 512;
 /// How long our answers may take to leave: a peer that does not read is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for the last words to a publisher that is sent away.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// Publish requests refused on one connection before it is closed: nobody tries keys for long.
+/// Requests refused on one connection before it is closed: nobody tries keys for long.
 const MAX_REFUSALS: u32 = 3;
 /// Longer than anything waits here.
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -120,13 +125,15 @@ impl From<rtmp::Error> for Left {
 
 struct Connection {
     service: Arc<Service>,
-    stream: TcpStream,
+    /// Shared with the fan-out, where it writes.
+    stream: Arc<TcpStream>,
     peer: SocketAddr,
     session: Session,
     agent: Option<String>,
     publishing: Option<Publishing>,
+    playing: Option<Playing>,
     refused: u32,
-    /// Held until it publishes.
+    /// Held until it publishes or plays.
     handshake: Option<Pass>,
 }
 
@@ -134,7 +141,18 @@ impl Connection {
     fn new(service: Arc<Service>, stream: TcpStream, peer: SocketAddr, handshake: Pass) -> Self {
         let session = Session::new(service.settings.limits.rtmp(), service.clock.elapsed(), random());
         let handshake = Some(handshake);
-        Self { service, stream, peer, session, agent: None, publishing: None, refused: 0, handshake }
+        let stream = Arc::new(stream);
+        Self {
+            service,
+            stream,
+            peer,
+            session,
+            agent: None,
+            publishing: None,
+            playing: None,
+            refused: 0,
+            handshake,
+        }
     }
 
     async fn run(mut self) {
@@ -150,34 +168,44 @@ impl Connection {
                 Ended::Protocol(error.to_string())
             }
         };
-        if self.publishing.is_none() {
+        if let Some(playing) = &self.playing {
+            playing.session.cancel(why.clone());
+        } else if self.publishing.is_none() {
             self.service.refusals.note(self.service.clock.elapsed(), self.peer, &why.to_string());
         }
         self.unpublish(Some(why));
     }
 
-    /// Tells a publisher whose session was ended why its connection closes, if it still reads.
+    /// The session of what it publishes or plays.
+    fn current(&self) -> Option<&Arc<crate::session::Session>> {
+        let publishing = self.publishing.as_ref().map(|publishing| publishing.publication.session.session());
+        publishing.or_else(|| Some(&self.playing.as_ref()?.session))
+    }
+
+    /// Tells a peer whose session was ended why its connection closes, if it still reads.
     async fn say_goodbye(&mut self) {
-        let session = self.publishing.as_ref().map(|publishing| publishing.publication.session.session());
-        let Some(why) = session.and_then(|session| session.why()) else { return };
+        let Some(why) = self.current().and_then(|session| session.why()) else { return };
         self.session.close(&why.to_string());
         // It may be gone already, and what it had to say does not matter any more.
         let _ = tokio::time::timeout(GOODBYE, self.drain()).await;
     }
 
     async fn serve(&mut self) -> Left {
-        let mut input = BytesMut::with_capacity(READ_BYTES);
+        let mut input = BytesMut::new();
         let ended = self.service.cancelled();
         loop {
             let deadline = match self.drain().await {
                 Ok(deadline) => deadline,
                 Err(left) => return left,
             };
-            let cancelled =
-                self.publishing.as_ref().map(|publishing| publishing.publication.session.cancelled());
+            let cancelled = self.current().map(|session| session.cancelled());
             let look = self.pace();
             let sleep = tokio::time::sleep(self.until(deadline).min(look.unwrap_or(FOREVER)));
-            input.reserve(READ_BYTES);
+            input.reserve(match (&self.publishing, &self.playing) {
+                (Some(_), _) => READ_BYTES,
+                (None, Some(_)) => PLAYER_READ_BYTES,
+                (None, None) => FIRST_READ_BYTES,
+            });
             tokio::select! {
                 () = ended.cancelled() => return Left::Quietly,
                 () = cancelled.unwrap_or_default().cancelled_owned() => return Left::Quietly,
@@ -185,9 +213,10 @@ impl Connection {
                 () = sleep => if look.is_some() && let Err(left) = self.take(&mut input) {
                     return left;
                 },
-                read = self.stream.read_buf(&mut input) => match read {
+                read = read(&self.stream, &mut input) => match read {
                     Ok(0) => return Left::Quietly,
                     Ok(_) => {}
+                    Err(error) if self.playing.is_some() => return Left::Because(ended_by(&error)),
                     Err(error) => return Left::Because(Ended::Io(error.to_string())),
                 },
             }
@@ -196,7 +225,11 @@ impl Connection {
                 let _ = self.drain().await;
                 return left;
             }
-            input.clear();
+            match self.playing {
+                // What a publisher's bytes need is given back.
+                Some(_) if input.capacity() > PLAYER_READ_BYTES => input = BytesMut::new(),
+                _ => input.clear(),
+            }
         }
     }
 
@@ -256,8 +289,12 @@ impl Connection {
         }
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Left> {
-        match tokio::time::timeout(WRITE_TIMEOUT, self.stream.write_all(bytes)).await {
+    async fn write(&mut self, bytes: &Bytes) -> Result<(), Left> {
+        if let Some(playing) = self.playing.as_ref().filter(|playing| !playing.has_ended()) {
+            playing.membership.say(bytes.clone());
+            return Ok(());
+        }
+        match tokio::time::timeout(WRITE_TIMEOUT, write_all(&self.stream, bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Left::Because(Ended::Io(error.to_string()))),
             Err(_) => Err(Left::Because(Ended::Io("the peer does not read".to_owned()))),
@@ -267,15 +304,16 @@ impl Connection {
     async fn handle(&mut self, event: Event) -> Result<(), Left> {
         match event {
             Event::Connect(connect) => self.agent = Some(connect.flash_ver),
-            Event::Publish(request) => self.publish(&request).await?,
-            Event::Play(_) => {
-                let now = self.service.clock.elapsed();
-                self.session.reject_play(now, code::PLAY_FAILED, "RTMP play is not in this version")?;
-            }
+            // In boxes of their own, which are given back: what a player's task holds stays small.
+            Event::Publish(request) => Box::pin(self.publish(&request)).await?,
+            Event::Play(request) => Box::pin(self.play(&request)).await?,
+            Event::Pause => self.pause(true),
+            Event::Resume => self.pause(false),
+            // A player of live media that leaves out one kind of it can drop it itself.
+            Event::Receive { .. } => {}
+            Event::Stopped => return Err(Left::Because(Ended::ClientLeft)),
             Event::Tag(tag) => self.tag(tag)?,
             Event::Unpublish => self.unpublish(Some(Ended::Unpublished)),
-            // Of players only, and there are none.
-            Event::Pause | Event::Resume | Event::Receive { .. } | Event::Stopped => {}
         }
         Ok(())
     }
@@ -293,6 +331,7 @@ impl Connection {
                     role: Role::Publisher,
                     peer: Some(peer),
                     agent,
+                    origin: None,
                 };
                 let admitted =
                     self.service.publish(&address, wanted.get("key"), opening, SourceClock::RTMP).await;
@@ -315,11 +354,73 @@ impl Connection {
             Err((status, why)) => {
                 self.service.refusals.note(now, self.peer, &why);
                 self.session.reject_publish(now, status, &why)?;
-                self.refused += 1;
-                if self.refused == MAX_REFUSALS {
-                    return Err(Left::Because(Ended::Protocol(format!("refused {MAX_REFUSALS} times"))));
-                }
+                self.count_refusal()?;
             }
+        }
+        Ok(())
+    }
+
+    async fn play(&mut self, request: &Request) -> Result<(), Left> {
+        let wanted = request.address();
+        let info = PlayInfo {
+            peer: self.peer,
+            flash_ver: request.flash_ver.clone(),
+            tc_url: request.tc_url.clone(),
+            page_url: request.page_url.clone(),
+            caps: request.caps,
+        };
+        let admitted = match Address::from_app_path(&wanted.path) {
+            Err(error) => Err(without_key(&wanted.path, &error)),
+            Ok(address) => {
+                let admitted = self.service.handle_rtmp_play(&address, info).await;
+                admitted.map_err(|error| error.to_string())
+            }
+        };
+        let now = self.service.clock.elapsed();
+        let playback = match admitted {
+            Ok(playback) => playback,
+            Err(why) => {
+                self.service.refusals.note(now, self.peer, &why);
+                self.session.reject_play(now, code::PLAY_NOT_FOUND, &why)?;
+                return self.count_refusal();
+            }
+        };
+        self.session.accept_play(now)?;
+        let mut head = BytesMut::new();
+        // What the player has said behind its request is heard once it is served.
+        let mut events = Vec::new();
+        loop {
+            match self.session.poll_output() {
+                Output::Send(bytes) => head.extend_from_slice(&bytes),
+                Output::Event(event) => events.push(event),
+                Output::Wait(_) => break,
+            }
+        }
+        let Some(how) = self.session.playing() else { return Err(Left::Because(Ended::ClientLeft)) };
+        self.playing = Some(self.service.play(playback, &self.stream, head.freeze(), how));
+        self.handshake = None;
+        for event in events {
+            match event {
+                Event::Pause => self.pause(true),
+                Event::Resume => self.pause(false),
+                Event::Stopped => return Err(Left::Because(Ended::ClientLeft)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn pause(&self, paused: bool) {
+        if let Some(playing) = &self.playing {
+            playing.membership.pause(paused);
+        }
+    }
+
+    /// Nobody asks for ever.
+    fn count_refusal(&mut self) -> Result<(), Left> {
+        self.refused += 1;
+        if self.refused == MAX_REFUSALS {
+            return Err(Left::Because(Ended::Protocol(format!("refused {MAX_REFUSALS} times"))));
         }
         Ok(())
     }
@@ -360,6 +461,28 @@ impl Connection {
         drop(publication);
         tokio::spawn(Arc::clone(&self.service).reap(running));
     }
+}
+
+/// Reads what there is, once there is something.
+async fn read(stream: &TcpStream, input: &mut BytesMut) -> io::Result<usize> {
+    loop {
+        stream.readable().await?;
+        match stream.try_read_buf(input) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+    }
+}
+
+async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            written => bytes = &bytes[written?..],
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with a path, for log and peer: without what follows a mark that often comes before a key.

@@ -4,6 +4,7 @@
 //! unless a track has a codec that players do not take from it. If the codecs change so that the other is needed, the
 //! output begins anew.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -47,6 +48,8 @@ struct State {
     packager: Packager,
     /// The epoch by whose tracks the form was chosen.
     epoch: Option<u64>,
+    /// What was announced of rungs since the start, for whatever makes the segments next.
+    announced: BTreeMap<usize, packager::Rung>,
 }
 
 /// What makes the segments, by their form.
@@ -81,7 +84,11 @@ impl Output {
             renditions: renditions.to_vec(),
             segment_type,
             files: Files::start(code, settings, DIRECTORY)?,
-            state: Mutex::new(State { packager: Packager::Undecided, epoch: None }),
+            state: Mutex::new(State {
+                packager: Packager::Undecided,
+                epoch: None,
+                announced: BTreeMap::new(),
+            }),
             viewers: Viewers::new(viewer_idle),
         };
         Ok(Arc::new(output))
@@ -117,7 +124,10 @@ impl Output {
             tracing::warn!(stream = %self.code, "the codecs changed: HLS begins anew with another form of segments");
             self.files.clear();
         }
-        let settings = run::begin(&self.settings, &self.renditions);
+        let mut settings = run::begin(&self.settings, &self.renditions);
+        for (&rung, announced) in &state.announced {
+            settings.rungs[rung] = announced.clone();
+        }
         state.epoch = Some(context.epoch.id);
         state.packager = match wanted {
             Feed::Chunks => Packager::Ts(Box::new(hls::Output::new(settings))),
@@ -174,6 +184,9 @@ impl Output {
     /// Announces something else of a rung from now on.
     pub(super) fn set_rung(&self, rung: usize, announced: packager::Rung) {
         let mut state = self.lock();
+        if rung < self.renditions.len() {
+            state.announced.insert(rung, announced.clone());
+        }
         let changes = match &mut state.packager {
             Packager::Undecided => Changes::default(),
             Packager::Ts(packager) => packager.set_rung(rung, announced),

@@ -6,9 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hub::{Cursor, Haste, Read};
-use packager::ts::Chunk;
 
-use super::ts::Reading;
+use super::carrier::{Kind, Output, Reading};
 use crate::code::Address;
 use crate::rung::Rung;
 use crate::service::Service;
@@ -19,8 +18,9 @@ use crate::stream::Running;
 const OTHERS: Duration = Duration::from_secs(1);
 
 /// A carrier with media, for a viewer.
-pub(super) struct Joined {
-    pub(super) reading: Arc<Reading>,
+pub(super) struct Joined<T> {
+    pub(super) rung: Arc<Rung>,
+    pub(super) reading: Arc<Reading<T>>,
     /// Says that somebody waits for each frame.
     pub(super) haste: Haste,
 }
@@ -35,10 +35,10 @@ pub(super) enum Unjoined {
 }
 
 /// A rung whose media is waited for.
-struct Waiting {
+struct Waiting<T> {
     rung: Arc<Rung>,
-    joined: Joined,
-    cursor: Cursor<Chunk>,
+    joined: Joined<T>,
+    cursor: Cursor<T>,
     state: Readiness,
 }
 
@@ -51,30 +51,37 @@ enum Readiness {
 
 impl Service {
     /// Joins the rung that an address names, or the best one, and waits for its media for `join_timeout` at most.
-    pub(super) async fn join_ts(&self, running: &Running, address: &Address) -> Result<Joined, Unjoined> {
+    /// `carrier` is that of a rung.
+    pub(super) async fn join<K: Kind>(
+        &self,
+        running: &Running,
+        address: &Address,
+        carrier: fn(&Rung) -> &Output<K>,
+    ) -> Result<Joined<K::Chunk>, Unjoined> {
         let patience = self.settings.join_timeout;
         if let Some(name) = &address.rendition {
-            return self.join_one_of(running.find_rung(name), patience).await;
+            return self.join_one_of(running.find_rung(name), carrier, patience).await;
         }
         let now = self.clock.elapsed();
         let all = running.rungs();
         let best = all.iter().max_by_key(|rung| rung.rank(now)).cloned();
         if let Some(best) = best.filter(|rung| all.len() > 1 && rung.rank(now).is_live())
-            && let Ok(joined) = self.join_one_of([best], patience.min(OTHERS)).await
+            && let Ok(joined) = self.join_one_of([best], carrier, patience.min(OTHERS)).await
         {
             return Ok(joined);
         }
         // No media yet, or none of the best one that could be sent.
-        self.join_one_of(all.iter().cloned(), patience).await
+        self.join_one_of(all.iter().cloned(), carrier, patience).await
     }
 
     /// Waits for the first media of these rungs, and takes the best that has some.
-    async fn join_one_of(
+    async fn join_one_of<K: Kind>(
         &self,
         rungs: impl IntoIterator<Item = Arc<Rung>>,
+        carrier: fn(&Rung) -> &Output<K>,
         patience: Duration,
-    ) -> Result<Joined, Unjoined> {
-        let mut waiting: Vec<_> = rungs.into_iter().filter_map(wait_for).collect();
+    ) -> Result<Joined<K::Chunk>, Unjoined> {
+        let mut waiting: Vec<_> = rungs.into_iter().filter_map(|rung| wait_for(rung, carrier)).collect();
         if waiting.is_empty() {
             return Err(Unjoined::Ended);
         }
@@ -91,15 +98,16 @@ impl Service {
 }
 
 /// Begins to read a rung. None: it has ended.
-fn wait_for(rung: Arc<Rung>) -> Option<Waiting> {
+fn wait_for<K: Kind>(rung: Arc<Rung>, carrier: fn(&Rung) -> &Output<K>) -> Option<Waiting<K::Chunk>> {
     let haste = rung.hub.hasten();
-    let reading = rung.ts.join()?;
+    let reading = carrier(&rung).join()?;
     let cursor = reading.ring().subscribe()?;
-    Some(Waiting { rung, joined: Joined { reading, haste }, cursor, state: Readiness::Silent })
+    let joined = Joined { rung: Arc::clone(&rung), reading, haste };
+    Some(Waiting { rung, joined, cursor, state: Readiness::Silent })
 }
 
 /// Waits until so many of the rungs have media or have ended.
-async fn until(waiting: &mut [Waiting], count: usize) {
+async fn until<T: hub::Item + Clone>(waiting: &mut [Waiting<T>], count: usize) {
     poll_fn(|cx| {
         waiting.iter_mut().for_each(|waiting| waiting.look(cx));
         match waiting.iter().filter(|waiting| waiting.state != Readiness::Silent).count() >= count {
@@ -110,7 +118,7 @@ async fn until(waiting: &mut [Waiting], count: usize) {
     .await;
 }
 
-impl Waiting {
+impl<T: hub::Item + Clone> Waiting<T> {
     /// Finds out whether there is something to begin with; else the task is woken when there is.
     fn look(&mut self, cx: &mut Context<'_>) {
         if self.state != Readiness::Silent {

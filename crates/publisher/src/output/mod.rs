@@ -1,6 +1,7 @@
 //! Outputs: from carriers to the peers, one module per protocol, and the carriers that they share.
 
 pub(crate) mod answer;
+pub(crate) mod carrier;
 pub(crate) mod cutting;
 pub(crate) mod dash;
 pub(crate) mod disk;
@@ -11,6 +12,7 @@ pub(crate) mod memory;
 pub(crate) mod mpegts;
 mod persist;
 mod resource;
+pub(crate) mod rtmp;
 mod run;
 pub(crate) mod segmented;
 pub(crate) mod ts;

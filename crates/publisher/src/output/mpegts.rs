@@ -34,7 +34,7 @@ const READ_BYTES: usize = 64 << 10;
 const TELL_BYTES: u64 = 16 << 10;
 /// Bytes at most that the system holds for a viewer and has not sent yet. Without a bound it takes megabytes for each
 /// one that is slow.
-const UNSENT_BYTES: u32 = 256 << 10;
+pub(super) const UNSENT_BYTES: u32 = 256 << 10;
 
 impl Service {
     /// Streams MPEG-TS to a viewer, from the newest key frame on, until the client leaves, the stream stops or
@@ -58,7 +58,7 @@ impl Service {
             return answer::busy(&self.gates.sentence(self.gates.refuse(Refusal::ViewersPerStream)));
         };
         // In a box of its own, which is given back: what the viewer's task holds stays small.
-        let joined = match Box::pin(self.join_ts(&running, address)).await {
+        let joined = match Box::pin(self.join(&running, address, |rung| rung.ts.carrier())).await {
             Ok(joined) => joined,
             Err(Unjoined::Ended) => {
                 return answer::text(
@@ -80,6 +80,7 @@ impl Service {
             role: Role::Viewer,
             peer: Some(peer),
             agent: answer::user_agent(request),
+            origin: None,
         };
         let session = self.sessions.open(opening, &running.cancel);
         let gates = Arc::clone(&self.gates);
@@ -184,7 +185,7 @@ async fn until_left(socket: &TcpStream) -> Ended {
 }
 
 /// A client that breaks its connection off has left; everything else is a failure.
-fn ended_by(error: &io::Error) -> Ended {
+pub(crate) fn ended_by(error: &io::Error) -> Ended {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ended::ClientLeft,
         _ => Ended::Io(error.to_string()),
@@ -225,8 +226,8 @@ impl fanout::Viewer for Viewer {
         }
     }
 
-    fn shape(&self) -> Option<u32> {
-        Some(u32::from(self.framing == Framing::Chunked))
+    fn shape(&self) -> Option<u64> {
+        Some(u64::from(self.framing == Framing::Chunked))
     }
 
     /// Where there are pictures, sound is of no use before the next of them.

@@ -80,6 +80,7 @@ impl Viewers {
                     role: Role::Viewer,
                     peer: Some(peer),
                     agent,
+                    origin: None,
                 };
                 let session = sessions.open(opening, &running.cancel);
                 unknown.insert(Viewer { session, seen: Instant::now(), _pass: pass })

@@ -27,13 +27,14 @@ impl Drop for Encoder {
 }
 
 /// A tag of an FLV file.
-struct Tag {
-    kind: u8,
-    ms: u32,
-    body: &'static [u8],
+pub(crate) struct Tag {
+    pub(crate) kind: u8,
+    pub(crate) ms: u32,
+    pub(crate) body: &'static [u8],
 }
 
-fn tags(flv: &'static [u8]) -> Vec<Tag> {
+/// The tags of an FLV file.
+pub(crate) fn tags(flv: &'static [u8]) -> Vec<Tag> {
     let (mut tags, mut rest) = (Vec::new(), &flv[13..]);
     while let &[kind, s0, s1, s2, t0, t1, t2, t3, _, _, _, ref behind @ ..] = rest {
         let size = u32::from_be_bytes([0, s0, s1, s2]) as usize;
@@ -76,14 +77,14 @@ impl Encoder {
 }
 
 /// A connection after its handshake.
-struct Line {
-    stream: TcpStream,
+pub(crate) struct Line {
+    pub(crate) stream: TcpStream,
     encoder: chunk::Encoder,
-    decoder: chunk::Decoder,
+    pub(crate) decoder: chunk::Decoder,
 }
 
 impl Line {
-    async fn open(server: SocketAddr) -> Self {
+    pub(crate) async fn open(server: SocketAddr) -> Self {
         let mut stream = TcpStream::connect(server).await.expect("connected");
         let mut hello = vec![0; 1 + handshake::SIZE];
         hello[0] = 3;
@@ -102,7 +103,7 @@ impl Line {
         self.stream.write_all(&bytes).await.is_ok()
     }
 
-    async fn call(&mut self, stream: u32, name: &str, transaction: f64, values: Vec<Value>) {
+    pub(crate) async fn call(&mut self, stream: u32, name: &str, transaction: f64, values: Vec<Value>) {
         let command = Command { name: name.to_owned(), transaction, values };
         assert!(self.send(&command.encode(stream)).await, "the server hears {name}");
     }

@@ -6,5 +6,8 @@ mod contract;
 mod encoder;
 mod hls;
 mod ladder;
+mod play;
+mod player;
+mod restart;
 mod rtmp;
 mod world;

@@ -152,14 +152,6 @@ async fn an_unknown_stream_is_refused_unless_publishing_is_open_to_loopback() {
     assert_eq!(server.service.statuses()[0].code, code("cam"));
 }
 
-#[tokio::test]
-async fn a_player_is_told_that_this_version_cannot_serve_it() {
-    let server = Server::with(Stream::new(code("x"))).await;
-    let play = include_bytes!("../../../rtmp/testdata/ffmpeg-5.1-play.rtmp");
-    let answer = answer(server.replay(play, 0).await).await;
-    assert!(answer.contains("NetStream.Play.Failed"), "{answer}");
-}
-
 /// All that the server says until it closes or falls silent, as far as it is text.
 async fn answer(mut connection: TcpStream) -> String {
     let mut bytes = Vec::new();

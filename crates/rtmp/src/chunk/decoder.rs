@@ -18,7 +18,8 @@ const FIRST_ROOM: usize = 64 << 10;
 pub struct Decoder {
     limits: Limits,
     chunk_size: u32,
-    streams: BTreeMap<u32, ChunkStream>,
+    /// In boxes: a map has room for eleven, and most peers use three.
+    streams: BTreeMap<u32, Box<ChunkStream>>,
     /// Announced bytes of all messages begun and not ended.
     unfinished: u32,
     /// The chunk whose payload comes next, none while a header does.
@@ -152,7 +153,7 @@ impl Decoder {
         if !self.streams.contains_key(&id) {
             self.admit(id, fields)?;
         }
-        let stream = self.streams.entry(id).or_insert(ChunkStream::NEW);
+        let stream = self.streams.entry(id).or_insert_with(|| Box::new(ChunkStream::NEW));
         if stream.body.is_none() {
             inherit(stream, fields);
             self.unfinished = check_length(&self.limits, stream, self.unfinished)?;
@@ -207,7 +208,7 @@ impl Decoder {
         }
         let body = stream.body.take().unwrap_or_default();
         self.unfinished = self.unfinished.saturating_sub(stream.length);
-        let ChunkStream { kind, timestamp_ms, stream, .. } = *stream;
+        let ChunkStream { kind, timestamp_ms, stream, .. } = **stream;
         Some(Message { kind, timestamp_ms, stream, body: body.into() })
     }
 

@@ -149,11 +149,18 @@ impl Session {
     pub fn poll_output(&mut self) -> Output {
         if !self.send.is_empty() {
             self.stats.bytes_sent += self.send.len() as u64;
-            return Output::Send(self.send.split().freeze());
+            // The memory leaves with the bytes: a player says little, and there are many.
+            return Output::Send(std::mem::take(&mut self.send).freeze());
         }
         match self.events.pop_front() {
             Some(event) => Output::Event(event),
-            None => Output::Wait(self.timer.map(|(_, deadline)| deadline)),
+            None => {
+                if matches!(self.state, State::Playing { .. }) {
+                    // It has little to tell from now on, and there are many like it.
+                    self.events = VecDeque::new();
+                }
+                Output::Wait(self.timer.map(|(_, deadline)| deadline))
+            }
         }
     }
 

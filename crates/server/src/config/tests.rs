@@ -75,11 +75,11 @@ RTMP      127.0.0.1:1936
 HLS       4.5 s segments, a window of 6 and 3 more, in memory, and for ever in /srv/hls, in fragmented MP4
 DASH      3 s segments, a window of 5 and 1 more, in memory and in /srv/dash
 data      /var/lib/rillcast
-stream    demo: from a publisher, as HLS, DASH, HTTP MPEG-TS
+stream    demo: from a publisher, as HLS, DASH, HTTP MPEG-TS, RTMP
 stream    region/north/news: from a publisher, with a stream key, as HLS
-stream    clip: from /srv/a b.flv in a loop, in only, as HLS, DASH, HTTP MPEG-TS
+stream    clip: from /srv/a b.flv in a loop, in only, as HLS, DASH, HTTP MPEG-TS, RTMP
 stream    ladder: from a publisher, in 1080p (1920x1080, 6000 kbit/s), track_2 (720 high), track_3 (800 kbit/s), track_4, \
-         as HLS, DASH, HTTP MPEG-TS
+         as HLS, DASH, HTTP MPEG-TS, RTMP
 "
     );
     assert_eq!(config.settings.hls.segment, Duration::from_millis(4500));
@@ -158,7 +158,7 @@ listeners: {srt: {port: 9999}, rtsp: {enabled: true}}
 streams:
   a:
     inputs: [{url: 'publish://', priority: 1}, {url: 'srt://h:1?passphrase=geheim', priority: 2}]
-    protocols: {srt: true, rtmp: true}
+    protocols: {srt: true, rtsp: true}
     push: [{url: 'rtmp://a/b/geheim'}]
     passphrase: geheim-geheim
     play_auth: {token: geheim}
@@ -176,7 +176,7 @@ streams:
             "rillcast.yaml:5:54: streams.a.inputs[1].url: \"srt://h:1?***\": inputs of srt:// are not in this version yet; \
          allowed: publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
             "rillcast.yaml:6:22: streams.a.protocols.srt: true: SRT is not in this version yet; leave it out",
-            "rillcast.yaml:6:34: streams.a.protocols.rtmp: true: RTMP is not in this version yet; leave it out",
+            "rillcast.yaml:6:34: streams.a.protocols.rtsp: true: RTSP is not in this version yet; leave it out",
             "rillcast.yaml:7:12: streams.a.push[0]: push is not in this version yet; leave it out or set enabled: false",
             "rillcast.yaml:8:17: streams.a.passphrase: ***: SRT is not in this version yet; leave it out",
             "rillcast.yaml:9:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",

@@ -138,6 +138,8 @@ struct Outputs {
     hls: Option<String>,
     dash: Option<String>,
     mpegts: Option<String>,
+    /// Path of the RTMP URL; the rest of it is that of the listener.
+    rtmp: Option<String>,
 }
 
 /// `/api/v1/streams`.
@@ -220,6 +222,7 @@ fn outputs(address: &str, protocols: Protocols) -> Outputs {
         hls: path(protocols.hls, "index.m3u8"),
         dash: path(protocols.dash, "index.mpd"),
         mpegts: path(protocols.mpegts, "mpegts"),
+        rtmp: protocols.rtmp.then(|| format!("/live/{address}")),
     }
 }
 

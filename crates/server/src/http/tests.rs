@@ -65,7 +65,7 @@ async fn the_page_and_all_its_parts_are_there_under_a_strict_policy() {
     assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
     let own_files: Vec<&str> = page.text.split(['"']).filter(|text| text.starts_with("/assets/")).collect();
     assert_eq!(own_files, ["/assets/page.css", "/assets/page.js"]);
-    for path in own_files {
+    for path in own_files.into_iter().chain(["/assets/player.js", "/assets/engines.js"]) {
         let part = ask("GET", path, HERE, "localhost:8080").await;
         assert_eq!(part.status, StatusCode::OK, "{path}");
         assert!(part.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
@@ -79,13 +79,20 @@ async fn the_page_and_all_its_parts_are_there_under_a_strict_policy() {
 }
 
 #[tokio::test]
-async fn hls_js_is_there_or_says_how_to_get_it() {
-    let answer = ask("GET", "/assets/hls.js", HERE, "localhost").await;
-    match answer.status {
-        StatusCode::OK => assert!(answer.header("content-type").starts_with("text/javascript")),
-        status => {
-            assert_eq!(status, StatusCode::NOT_FOUND);
-            assert!(answer.text.contains("scripts/build-web"), "{}", answer.text);
+async fn fetched_players_are_there_or_say_how_to_get_them() {
+    for name in ["hls.js", "dash.js"] {
+        let answer = ask("GET", &format!("/assets/{name}"), HERE, "localhost").await;
+        let licence = ask("GET", &format!("/assets/{name}.LICENSE"), HERE, "localhost").await;
+        assert_eq!(answer.status, licence.status, "{name}");
+        match answer.status {
+            StatusCode::OK => {
+                assert!(answer.header("content-type").starts_with("text/javascript"));
+                assert_eq!(answer.header("content-encoding"), "gzip");
+            }
+            status => {
+                assert_eq!(status, StatusCode::NOT_FOUND);
+                assert!(answer.text.contains(name) && answer.text.contains("scripts/build-web"));
+            }
         }
     }
 }

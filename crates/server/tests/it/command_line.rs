@@ -14,7 +14,7 @@ HTTP      127.0.0.1:0
 RTMP      :0
 HLS       2 s segments, a window of 12, in memory
 DASH      2 s segments, a window of 12, in memory
-stream    news: from a publisher, with a stream key, as HLS, DASH, HTTP MPEG-TS
+stream    news: from a publisher, with a stream key, as HLS, DASH, HTTP MPEG-TS, RTMP
 ",
         path.display()
     );

@@ -2,7 +2,9 @@
 
 mod codecs;
 mod command_line;
+mod encoder;
 mod ladder;
 mod life;
 mod program;
+mod reload;
 mod shortage;

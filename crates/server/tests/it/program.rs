@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
 
 /// The program without the variables of whoever runs the tests, on ports that the system chooses.
 pub(crate) fn rillcast(arguments: &[&str]) -> Command {
@@ -74,6 +75,40 @@ impl Running {
     pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
         let line = self.log.by_ref().map_while(Result::ok).find(|line| line.contains(text));
         line.unwrap_or_else(|| panic!("it ended and never said {text:?}"))
+    }
+
+    /// The lines of the log up to the next one that holds a text, with that.
+    pub(crate) fn log_until(&mut self, text: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(|line: &String| line.contains(text)) {
+            let line =
+                self.log.next().unwrap_or_else(|| panic!("it ended and never said {text:?}: {lines:#?}"));
+            lines.push(line.expect("UTF-8"));
+        }
+        lines
+    }
+
+    /// What the page knows.
+    pub(crate) fn status(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.get_bytes("/api/v1/streams").1).expect("JSON")
+    }
+
+    /// The codes of its streams, sorted.
+    pub(crate) fn codes(&self) -> Vec<String> {
+        let status = self.status();
+        let streams = status["streams"].as_array().expect("a list").iter();
+        streams.map(|stream| stream["code"].as_str().expect("a code").to_owned()).collect()
+    }
+
+    /// Asks again until there is an answer.
+    pub(crate) fn poll<T>(&self, probe: impl Fn(&Self) -> Option<T>) -> T {
+        for _ in 0..600 {
+            if let Some(found) = probe(self) {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("not within a minute")
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -22,6 +22,11 @@ impl Caps {
         Self(bits.fold(0, |all, bit| all | bit))
     }
 
+    /// A number that is the same for peers that take the same.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
     /// Whether the peer takes this codec in its enhanced form.
     pub fn takes(self, fourcc: FourCc) -> bool {
         self.0 & bit(fourcc) != 0

@@ -1,0 +1,154 @@
+//! The rules hold for ladders too, whatever their rungs do: strict players watch all outputs of random encoders.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use testkit::Clip;
+
+use crate::made::{Order, Pictures, large, sounds};
+use crate::source::{sound, video};
+use crate::stage::{Show, Stage, ladder, part};
+
+/// What happens to a rung next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// It goes on.
+    GoesOn,
+    /// Its line hangs for so long, and then brings all at once.
+    Hangs(i64),
+    /// Its connection is lost for so long; the encoder's time goes on.
+    Gone(i64),
+    /// Media is missing, as the stamps say.
+    Hole(i64),
+    /// The other size of pictures.
+    Size,
+    /// Sound is there no more, or again.
+    Sound,
+}
+
+#[derive(Clone, Debug)]
+struct Rung {
+    pictures: Pictures,
+    has_sound: bool,
+    lag: i64,
+    /// What happens, and for how long it is as usual then.
+    course: Vec<(Next, i64)>,
+}
+
+/// A run of the encoder that all rungs come from.
+#[derive(Clone, Debug)]
+struct Run {
+    pause: i64,
+    rungs: Vec<Rung>,
+}
+
+fn next() -> impl Strategy<Value = Next> {
+    prop_oneof![
+        4 => Just(Next::GoesOn),
+        2 => (40i64..900).prop_map(Next::Hangs),
+        3 => (40i64..30_000).prop_map(Next::Gone),
+        2 => (40i64..6000).prop_map(Next::Hole),
+        1 => Just(Next::Size),
+        1 => Just(Next::Sound),
+    ]
+}
+
+fn pictures() -> impl Strategy<Value = Pictures> {
+    let gop =
+        prop_oneof![4 => Just(51usize), 2 => Just(102usize), 1 => Just(252usize), 1 => Just(30_000usize)];
+    let order = prop_oneof![2 => Just(Order::Shown), 1 => Just(Order::Closed), 1 => Just(Order::Open)];
+    let phase = prop_oneof![3 => Just(0usize), 1 => 1usize..50];
+    let step = prop_oneof![4 => Just(40i64), 1 => Just(20i64)];
+    (gop, order, phase, step).prop_map(|(gop, order, phase, step_ms)| {
+        let (gop, phase) = if step_ms == 20 { (gop * 2, phase * 2) } else { (gop, phase) };
+        let phase = if order == Order::Shown { phase } else { 0 };
+        Pictures { gop, order, phase, step_ms, ..Pictures::new(video()) }
+    })
+}
+
+fn rung() -> impl Strategy<Value = Rung> {
+    let lag = prop_oneof![3 => 0i64..400, 1 => 0i64..4000];
+    let course = vec((next(), 1000i64..15_000), 0..5);
+    (pictures(), prop::bool::weighted(0.8), lag, course).prop_map(|(pictures, has_sound, lag, course)| Rung {
+        pictures,
+        has_sound,
+        lag,
+        course,
+    })
+}
+
+fn run(rungs: usize) -> impl Strategy<Value = Run> {
+    (0i64..8000, vec(rung(), rungs)).prop_map(|(pause, rungs)| Run { pause, rungs })
+}
+
+impl Rung {
+    /// What it sends, when its encoder begins at `from`; it ends at `until` by the encoder's time.
+    fn shows(&self, number: usize, from: i64, until: i64) -> Vec<Show> {
+        let mut shows = Vec::new();
+        let (mut at, mut is_large, mut has_sound) = (0, false, self.has_sound);
+        let mut course: Vec<(Next, i64)> = vec![(Next::GoesOn, 6000)];
+        course.extend(&self.course);
+        for (next, usual) in course {
+            let (mut stall, mut goes_on) = (0, at > 0);
+            match next {
+                Next::GoesOn => {}
+                Next::Hangs(ms) => stall = ms,
+                Next::Gone(ms) => (at, goes_on) = (at + ms, false),
+                Next::Hole(ms) => at += ms,
+                Next::Size => is_large = !is_large,
+                Next::Sound => has_sound = !has_sound,
+            }
+            let end = (at + usual).min(until);
+            if at + stall >= end {
+                break;
+            }
+            let clip = |from, until| self.clip(is_large, has_sound, from, until);
+            // Another connection begins with stamps of its own.
+            let stamp = if goes_on { at } else { 0 };
+            let show =
+                Show { rung: number, lag: self.lag, goes_on, ..Show::new(number, clip(at + stall, end)) };
+            if stall > 0 {
+                let held = Show { clip: clip(at, at + stall), burst: true, stamp, ..show.clone() };
+                shows.push(Show { from: from + at + stall, ..held });
+            }
+            let goes_on = goes_on || stall > 0;
+            shows.push(Show { from: from + at + stall, stamp: stamp + stall, goes_on, ..show });
+            if let (false, Some(last)) = (at == 0 || goes_on, shows.len().checked_sub(2)) {
+                shows[last].leaves = true;
+            }
+            at = end;
+        }
+        if let Some(last) = shows.last_mut() {
+            last.leaves = true;
+        }
+        shows
+    }
+
+    /// What it makes from one time to another; nothing is missing between one part and the next.
+    fn clip(&self, is_large: bool, has_sound: bool, from: i64, until: i64) -> Clip {
+        let track = if is_large { large() } else { video() };
+        let (pictures, end) = (Pictures { track, ..self.pictures.clone() }, until + 1000);
+        let pictures = pictures.clip(end);
+        part(if has_sound { pictures.with(sounds(sound(), end)) } else { pictures }, from, until)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_rules_hold(runs in (1usize..4).prop_flat_map(|rungs| vec(run(rungs), 1..3))) {
+        let rungs = runs[0].rungs.len();
+        let mut stage = Stage::new(ladder(rungs)).apart(7.0).holes(0.5).untimed();
+        let mut from = 0;
+        for run in &runs {
+            from += run.pause;
+            let shows: Vec<Show> = run.rungs.iter().enumerate().flat_map(|(number, rung)| {
+                rung.shows(number, from, 45_000)
+            }).collect();
+            from = shows.iter().map(|show| show.end() + show.lag).max().unwrap_or(from);
+            stage.play(shows);
+            from = from.max(stage.now);
+        }
+        stage.finish();
+    }
+}

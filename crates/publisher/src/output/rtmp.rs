@@ -1,0 +1,289 @@
+//! RTMP play: the carrier's messages to one player, over the connection that asked for them.
+
+use std::cell::OnceCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use fanout::{End, How, Membership, Pieces};
+use hub::{Context, Entry, Haste};
+use media::Codec;
+use packager::Omitted;
+use packager::rtmp::{Carrier, Chunk, Past};
+use rtmp::chunk::{Piece, Route, Shared};
+use rtmp::flv::FourCc;
+use rtmp::flv::mux::{self, Caps};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use super::carrier::{Kind, Reading};
+use super::join::Unjoined;
+use super::mpegts::{UNSENT_BYTES, ended_by};
+use crate::code::Address;
+use crate::error::Error;
+use crate::limits::{Gates, Pass, Refusal};
+use crate::listener;
+use crate::service::Service;
+use crate::session::{Ended, Open, Opening, Origin, Protocol, Role, Session};
+
+/// A session is told of so many bytes together.
+const TELL_BYTES: u64 = 16 << 10;
+
+/// RTMP.
+pub(crate) struct Rtmp;
+
+impl Kind for Rtmp {
+    type Chunk = Chunk;
+    type Carrier = Carrier;
+    type Past = Past;
+    const WHAT: &'static str = "the RTMP carrier";
+
+    fn resume(past: &Past) -> Carrier {
+        Carrier::resume(past)
+    }
+
+    fn note(past: &mut Past, chunk: &Chunk) {
+        past.note(chunk);
+    }
+
+    fn push(carrier: &mut Carrier, entry: &Entry) -> Option<Chunk> {
+        carrier.push(entry)
+    }
+
+    fn mark_skipped(carrier: &mut Carrier) {
+        carrier.mark_skipped();
+    }
+
+    fn omitted(carrier: &Carrier) -> &[Omitted] {
+        carrier.omitted()
+    }
+
+    fn dropped(_: &Carrier) -> u64 {
+        0
+    }
+
+    fn warnings(&self, omitted: &[Omitted], _: &Context) -> Vec<String> {
+        let told = omitted
+            .iter()
+            .map(|omitted| format!("{} is left out of RTMP: {}", omitted.track, omitted.reason));
+        told.collect()
+    }
+}
+
+/// What is known of a player that wants to play.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlayInfo {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Name and version of the program.
+    pub flash_ver: String,
+    /// The URL that it connected to.
+    pub tc_url: String,
+    /// The page that it is on.
+    pub page_url: String,
+    /// What it takes of codecs that FLV did not always have.
+    pub caps: Caps,
+}
+
+/// A player that was let in, before the first byte of media.
+pub struct Playback {
+    viewer: Viewer,
+    ended: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Playback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Playback").field("session", &self.viewer.session.id).finish_non_exhaustive()
+    }
+}
+
+/// A player that is served.
+pub(crate) struct Playing {
+    pub(crate) session: Arc<Session>,
+    pub(crate) membership: Membership,
+    /// The fan-out has nothing more to write.
+    ended: Arc<AtomicBool>,
+}
+
+impl Playing {
+    /// Whether the socket is written to by nobody else any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+impl Service {
+    /// Lets an RTMP player in. It is served from the newest key frame on, until its connection or the stream ends or its
+    /// session is cancelled. An address that names no rung gets the best one that has media.
+    ///
+    /// # Errors
+    /// [`Error::NotPlayed`] with the reason for the player: the stream is not active or has no such rung, its RTMP output
+    /// is off, no media comes within `join_timeout`, the player takes none of the codecs, or the stream has all the
+    /// viewers that it may have.
+    pub async fn handle_rtmp_play(
+        self: &Arc<Self>,
+        address: &Address,
+        info: PlayInfo,
+    ) -> Result<Playback, Error> {
+        let Some(running) = self.running(address) else {
+            return Err(Error::NotPlayed(self.absence(address)));
+        };
+        if !running.config().protocols.rtmp {
+            return Err(Error::NotPlayed(format!("stream {} has no RTMP output", address.code)));
+        }
+        let Some(pass) = running.viewers.enter() else {
+            let refusal = self.gates.refuse(Refusal::ViewersPerStream);
+            return Err(Error::NotPlayed(self.gates.sentence(refusal)));
+        };
+        let joined = Box::pin(self.join(&running, address, |rung| &rung.rtmp)).await;
+        let joined = joined.map_err(|why| {
+            Error::NotPlayed(match why {
+                Unjoined::Ended => "the stream ended while you joined it".to_owned(),
+                Unjoined::NoMedia => format!("stream {address} has no media now"),
+            })
+        })?;
+        let tracks = joined.rung.hub.status(self.clock.elapsed()).tracks;
+        let codecs: Vec<&Codec> = tracks.iter().map(|track| &track.track.codec).collect();
+        if codecs.iter().all(|codec| mux::carries(codec, info.caps).is_err()) {
+            let reasons = codecs.iter().filter_map(|codec| mux::carries(codec, info.caps).err());
+            let reasons: Vec<String> = reasons.map(|reason| reason.to_string()).collect();
+            return Err(Error::NotPlayed(reasons.join("; ")));
+        }
+        let opening = Opening {
+            stream: address.code.clone(),
+            rendition: address.rendition.clone(),
+            protocol: Protocol::Rtmp,
+            role: Role::Viewer,
+            peer: Some(info.peer),
+            agent: Some(info.flash_ver).filter(|agent| !agent.is_empty()),
+            origin: Origin::new(&info.tc_url, &info.page_url),
+        };
+        let ended = Arc::new(AtomicBool::new(false));
+        let viewer = Viewer {
+            session: self.sessions.open(opening, &running.cancel),
+            untold: 0,
+            route: Route { stream: 0, chunk_size: 0 },
+            caps: info.caps,
+            zero: OnceCell::new(),
+            ended: Arc::clone(&ended),
+            gates: Arc::clone(&self.gates),
+            _reading: joined.reading.clone(),
+            _haste: joined.haste,
+            _pass: pass,
+        };
+        Ok(Playback { viewer, ended })
+    }
+
+    /// Serves a player over its connection, after `head`; `route` is how its session wants media sent.
+    pub(crate) fn play(
+        &self,
+        playback: Playback,
+        socket: &Arc<TcpStream>,
+        head: Bytes,
+        route: Route,
+    ) -> Playing {
+        // A system that cannot do this still serves.
+        let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES);
+        listener::be_patient(socket, self.gates.longest_behind());
+        let Playback { mut viewer, ended } = playback;
+        viewer.route = route;
+        let session = Arc::clone(viewer.session.session());
+        let ring = viewer._reading.ring().clone();
+        let membership = self.fan_out.join(&ring, Arc::clone(socket) as _, head, viewer);
+        Playing { session, membership, ended }
+    }
+}
+
+/// One player as the fan-out sees it.
+struct Viewer {
+    session: Open,
+    /// Bytes sent that the session was not told of yet.
+    untold: u64,
+    route: Route,
+    caps: Caps,
+    /// The time of its first message, in milliseconds of hub time: its timestamps begin at 0.
+    zero: OnceCell<i64>,
+    ended: Arc<AtomicBool>,
+    gates: Arc<Gates>,
+    /// Keeps the carrier running.
+    _reading: Arc<Reading<Chunk>>,
+    _haste: Haste,
+    _pass: Pass,
+}
+
+impl Viewer {
+    fn takes(&self, needs: Option<FourCc>) -> bool {
+        needs.is_none_or(|fourcc| self.caps.takes(fourcc))
+    }
+
+    fn put<'i>(&self, message: &'i Shared, time_ms: u32, out: &mut Pieces<'i>) {
+        for piece in message.chunks(self.route, time_ms) {
+            match piece {
+                Piece::Own(own) => out.small(&own),
+                Piece::Shared(bytes) => out.shared(bytes),
+            }
+        }
+    }
+}
+
+impl fanout::Viewer for Viewer {
+    type Item = Chunk;
+
+    fn frame<'i>(&self, chunk: &'i Chunk, how: How, out: &mut Pieces<'i>) {
+        let zero = *self.zero.get_or_init(|| chunk.time_ms);
+        // Sound that belongs before the first picture comes with it. Milliseconds wrap at 32 bits.
+        let time_ms = (chunk.time_ms - zero).max(0) as u32;
+        if let Some(setup) = chunk.setup.as_deref().filter(|_| how != How::Follows || chunk.join) {
+            let all = setup.needs.iter().all(|&fourcc| self.takes(Some(fourcc)));
+            self.put(if all { &setup.metadata } else { &setup.legacy_metadata }, time_ms, out);
+            for header in setup.headers.iter().filter(|header| self.takes(header.needs)) {
+                self.put(&header.message, time_ms, out);
+            }
+        }
+        if self.takes(chunk.needs) {
+            self.put(&chunk.message, time_ms, out);
+        }
+    }
+
+    /// Those who began at the same frame, take the same and have the same message stream.
+    fn shape(&self) -> Option<u64> {
+        let zero = u64::try_from(*self.zero.get()?).ok()?;
+        (self.route.stream == 1).then(|| zero << 16 | u64::from(self.caps.bits()))
+    }
+
+    /// Where there are pictures, sound is of no use before the next of them.
+    fn is_urgent(chunk: &Chunk) -> bool {
+        chunk.picture || !chunk.context.tracks.iter().any(|track| track.codec.kind() == media::Kind::Video)
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        self.untold += bytes as u64;
+        if self.untold >= TELL_BYTES {
+            self.session.add_bytes(std::mem::take(&mut self.untold));
+        }
+    }
+
+    fn skipped(&mut self) {
+        self.session.add_skip();
+        self.gates.refuse(Refusal::ViewerQueueBytes);
+    }
+
+    fn ended(self, why: End) {
+        self.session.add_bytes(self.untold);
+        self.ended.store(true, Ordering::Release);
+        let why = match why {
+            End::Closed => Ended::StreamStopped,
+            End::TooSlow(time) => {
+                self.gates.refuse(Refusal::SlowViewerTimeout);
+                Ended::TooSlow(time)
+            }
+            End::Failed(error) => ended_by(&error),
+            End::Panicked => Ended::Internal,
+            End::Stopped => Ended::Shutdown,
+            // Whoever took it away has said why.
+            _ => Ended::ClientLeft,
+        };
+        self.session.cancel(why);
+    }
+}

@@ -1,0 +1,173 @@
+//! RTMP play: what a player gets, when it is refused, and how it ends.
+
+use bytes::Bytes;
+use publisher::config::{Protocols, Stream};
+use publisher::session::{Ended, Protocol, Role, Session};
+use rtmp::amf0::Value;
+use rtmp::message::kind;
+use std::sync::Arc;
+
+use crate::encoder::{Encoder, tags};
+use crate::player::Player;
+use crate::rtmp::Server;
+use crate::world::{CLIP, code, reason, until};
+
+const KEY: u8 = 0x17;
+const PICTURE: u8 = 1;
+
+async fn on_the_air() -> (Server, Encoder) {
+    let server = Server::with(Stream::new(code("news"))).await;
+    let encoder = Encoder::start(server.address, "news", CLIP).await.expect("let in");
+    (server, encoder)
+}
+
+async fn play(server: &Server, name: &str) -> Player {
+    Player::start(server.address, name).await.expect("let in")
+}
+
+async fn refused(server: &Server, name: &str) -> String {
+    Player::start(server.address, name).await.err().unwrap_or_else(|| panic!("{name} plays"))
+}
+
+fn viewer(server: &Server) -> Arc<Session> {
+    let sessions = server.service.sessions().list();
+    sessions.into_iter().find(|session| session.role == Role::Viewer).expect("a viewer")
+}
+
+/// Frames of one kind in the clip: when they are due, and their bodies.
+fn frames(of: u8) -> Vec<(u32, &'static [u8])> {
+    let frames = tags(CLIP).into_iter().filter(|tag| tag.kind == of && tag.body[1] == PICTURE);
+    frames.map(|tag| (tag.ms, tag.body)).collect()
+}
+
+#[tokio::test]
+async fn a_player_gets_every_frame_from_a_key_frame_on_and_its_time_begins_at_zero() {
+    let (server, _encoder) = on_the_air().await;
+    let mut player = play(&server, "news").await;
+    let description = player.media(kind::DATA_AMF0).await.1;
+    let description = if description.windows(10).any(|name| name == b"onMetaData") {
+        description
+    } else {
+        player.media(kind::DATA_AMF0).await.1
+    };
+    for name in ["onMetaData", "width", "framerate", "audiosamplerate"] {
+        assert!(description.windows(name.len()).any(|part| part == name.as_bytes()), "{name}");
+    }
+    let (time, header) = player.media(kind::VIDEO).await;
+    assert_eq!((time, header[..2].to_vec()), (0, vec![KEY, 0]));
+    let mut received: Vec<(u32, Bytes)> = Vec::new();
+    for _ in 0..120 {
+        received.push(player.media(kind::VIDEO).await);
+    }
+    assert_eq!((received[0].0, received[0].1[..2].to_vec()), (0, vec![KEY, PICTURE]));
+    let clip = frames(kind::VIDEO);
+    let first = clip.iter().position(|(_, body)| *body == received[0].1).expect("of the clip");
+    for (index, pair) in received.windows(2).enumerate() {
+        assert_eq!(pair[1].1, clip[(first + index + 1) % clip.len()].1, "frame {index} and the next");
+        assert_eq!(pair[1].0 - pair[0].0, 40, "25 pictures a second");
+    }
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn sound_keeps_its_distance_to_the_pictures() {
+    let (server, _encoder) = on_the_air().await;
+    let mut player = play(&server, "news").await;
+    let (pictures, sounds) = (frames(kind::VIDEO), frames(kind::AUDIO));
+    let (mut picture, mut sound) = (None, None);
+    while picture.is_none() || sound.is_none() {
+        let message = player.next().await.expect("media");
+        let due = |of: &[(u32, &[u8])]| {
+            let known = of.iter().find(|(_, body)| *body == message.body)?;
+            Some(i64::from(message.timestamp_ms) - i64::from(known.0))
+        };
+        match message.kind {
+            kind::VIDEO => picture = picture.or_else(|| due(&pictures)),
+            // The first may lie before the first picture, and come with it.
+            kind::AUDIO if message.timestamp_ms > 0 => sound = sound.or_else(|| due(&sounds)),
+            _ => {}
+        }
+    }
+    let difference = picture.zip(sound).map(|(picture, sound)| picture - sound).expect("both");
+    assert!(difference.abs() <= 1 || (difference.abs() - 8000).abs() <= 41, "{difference} ms");
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_session_tells_who_plays_and_no_secret() {
+    let (server, _encoder) = on_the_air().await;
+    let mut player = play(&server, "news@track_1").await;
+    player.media(kind::VIDEO).await;
+    let session = viewer(&server);
+    assert_eq!((session.protocol, session.rendition.as_deref()), (Protocol::Rtmp, Some("track_1")));
+    assert_eq!(session.agent.as_deref(), Some("a player of the tests"));
+    let origin = session.origin.clone().expect("told");
+    assert_eq!((&*origin.url, &*origin.page), ("rtmp://localhost/live", "http://localhost/page"));
+    until(|| (session.bytes() > 10_000).then_some(())).await;
+    session.cancel(Ended::Kicked);
+    while player.next().await.is_some() {}
+    assert_eq!(reason(&server.service, Role::Viewer).await, Ended::Kicked);
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_cannot_play_is_told_why() {
+    let (server, _encoder) = on_the_air().await;
+    assert_eq!(refused(&server, "other").await, "stream other is not running");
+    assert_eq!(refused(&server, "news@720p").await, "stream news has no rendition \"720p\"; it has track_1");
+    let protocols = Protocols { rtmp: false, ..Protocols::BUILT };
+    let silent = Stream { protocols, ..Stream::new(code("silent")) };
+    server.service.start(silent).await.expect("started");
+    assert_eq!(refused(&server, "silent").await, "stream silent has no RTMP output");
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_player_that_pauses_goes_on_at_a_key_frame() {
+    let (server, _encoder) = on_the_air().await;
+    let mut player = play(&server, "news").await;
+    player.media(kind::VIDEO).await;
+    player.say("pause", vec![Value::Null, Value::Boolean(true), 0.0.into()]).await;
+    while player.status().await.0 != "NetStream.Pause.Notify" {}
+    player.say("pause", vec![Value::Null, Value::Boolean(false), 0.0.into()]).await;
+    while player.status().await.0 != "NetStream.Unpause.Notify" {}
+    let (time, header) = player.media(kind::VIDEO).await;
+    assert_eq!(header[..2], [KEY, 0]);
+    let (again, picture) = player.media(kind::VIDEO).await;
+    assert_eq!((again, picture[..2].to_vec()), (time, vec![KEY, PICTURE]));
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_stream_is_told_and_ends_the_connection() {
+    let (server, _encoder) = on_the_air().await;
+    let mut player = play(&server, "news").await;
+    player.media(kind::VIDEO).await;
+    server.service.stop(&code("news")).await.expect("stopped");
+    assert_eq!(player.status().await.0, "NetStream.Play.Stop");
+    while player.next().await.is_some() {}
+    assert_eq!(reason(&server.service, Role::Viewer).await, Ended::StreamStopped);
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_player_stays_when_the_encoder_comes_back_and_its_time_goes_on() {
+    let (server, encoder) = on_the_air().await;
+    let mut player = play(&server, "news").await;
+    let mut last = 0;
+    for _ in 0..30 {
+        last = player.media(kind::VIDEO).await.0;
+    }
+    drop(encoder);
+    until(|| server.service.statuses()[0].source.is_none().then_some(())).await;
+    let _again = Encoder::start(server.address, "news", CLIP).await.expect("let in");
+    let mut keys = 0;
+    for _ in 0..80 {
+        let (time, body) = player.media(kind::VIDEO).await;
+        assert!(time >= last, "{time} after {last}");
+        last = time;
+        keys += u32::from(body[..2] == [KEY, PICTURE]);
+    }
+    assert!(keys > 0);
+    server.service.shutdown().await;
+}

@@ -1,0 +1,278 @@
+//! What differs between two configurations, by the names of the file, and what of it a running program can take over.
+
+use publisher::config::{
+    AbrRepMeta, FanOut, Limits, Listener, Listeners, Protocols, Rendition, Segmented, Settings, Stream,
+};
+
+use super::Config;
+
+/// What a running stream needs to become what is wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Change {
+    /// Nothing.
+    None,
+    /// Rates or sizes of these rungs are to be announced anew.
+    Announce(Vec<AbrRepMeta>),
+    /// Another ladder, or other switches of HLS and DASH.
+    Restart,
+    /// More than can be changed while it runs: the keys of the stream that cannot.
+    Unfit(Vec<&'static str>),
+}
+
+/// The settings outside of `streams` that differ. None of them is taken over by a running program.
+pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
+    let mut found = Differing::default();
+    found.note("data_dir", &old.data_dir, &new.data_dir);
+    found.note("http.listen", &old.http, &new.http);
+    let (Config { settings: old, .. }, Config { settings: new, .. }) = (old, new);
+    // Taken apart, so that a new field cannot be forgotten. What is ignored has no name in the file.
+    let Settings {
+        listeners,
+        hls,
+        hls_segment_type,
+        dash,
+        open_publish: _,
+        join_timeout: _,
+        publish_timeout: _,
+        viewer_idle: _,
+        fan_out,
+        limits,
+    } = old;
+    found.listeners(listeners, &new.listeners);
+    found.segmented(&HLS, hls, &new.hls);
+    found.note("publisher.hls.segment_type", hls_segment_type, &new.hls_segment_type);
+    found.segmented(&DASH, dash, &new.dash);
+    found.fan_out(fan_out, &new.fan_out);
+    found.limits(limits, &new.limits);
+    found.0
+}
+
+/// What a stream that runs as `old` needs to become `new`.
+pub(crate) fn stream(old: &Stream, new: &Stream) -> Change {
+    let Stream { code: _, inputs, renditions: _, protocols, stream_key, takeover } = old;
+    let Protocols { hls, dash, rtsp, rtmp, srt, mpegts } = protocols;
+    let mut found = Differing::default();
+    found.note("inputs", inputs, &new.inputs);
+    found.note("protocols.rtsp", rtsp, &new.protocols.rtsp);
+    found.note("protocols.rtmp", rtmp, &new.protocols.rtmp);
+    found.note("protocols.srt", srt, &new.protocols.srt);
+    found.note("protocols.mpegts", mpegts, &new.protocols.mpegts);
+    found.note("stream_key", stream_key, &new.stream_key);
+    found.note("takeover", takeover, &new.takeover);
+    if !found.0.is_empty() {
+        return Change::Unfit(found.0);
+    }
+    let (old_rungs, new_rungs) = (old.rungs(), new.rungs());
+    let same_names = old_rungs.iter().map(|rung| &rung.name).eq(new_rungs.iter().map(|rung| &rung.name));
+    if !same_names || (*hls, *dash) != (new.protocols.hls, new.protocols.dash) {
+        return Change::Restart;
+    }
+    let differing = old_rungs.iter().zip(&new_rungs).filter(|(old, new)| old != new);
+    let announced: Vec<AbrRepMeta> = differing.map(|(old, new)| announced(old, new)).collect();
+    if announced.is_empty() { Change::None } else { Change::Announce(announced) }
+}
+
+/// What is to be said of a rung. A size that stays is not said: that of the pictures counts then.
+fn announced(old: &Rendition, new: &Rendition) -> AbrRepMeta {
+    let resized = (old.width, old.height) != (new.width, new.height);
+    let pixels = |number: Option<u32>| number.filter(|_| resized).unwrap_or(0);
+    AbrRepMeta {
+        slug: new.name.clone(),
+        bandwidth: u64::from(new.bitrate_kbps.unwrap_or(0)) * 1000,
+        width: pixels(new.width),
+        height: pixels(new.height),
+        // The file does not say; what comes counts.
+        has_audio: true,
+    }
+}
+
+/// The names of a segmented output's settings, in the order of its fields.
+type SegmentedNames = [&'static str; 5];
+
+const HLS: SegmentedNames = [
+    "publisher.hls.dir",
+    "publisher.hls.live_segment_sec",
+    "publisher.hls.live_window",
+    "publisher.hls.live_history",
+    "publisher.hls.live_ephemeral",
+];
+const DASH: SegmentedNames = [
+    "publisher.dash.dir",
+    "publisher.dash.live_segment_sec",
+    "publisher.dash.live_window",
+    "publisher.dash.live_history",
+    "publisher.dash.live_ephemeral",
+];
+
+/// Names of settings that differ.
+#[derive(Default)]
+struct Differing(Vec<&'static str>);
+
+impl Differing {
+    fn note<T: PartialEq>(&mut self, name: &'static str, old: &T, new: &T) {
+        if old != new {
+            self.0.push(name);
+        }
+    }
+
+    fn listeners(&mut self, old: &Listeners, new: &Listeners) {
+        let Listeners { rtmp, rtsp, srt, srt_latency, srt_passphrase } = old;
+        let Listener { enabled, listen_host, port } = rtmp;
+        self.note("listeners.rtmp.enabled", enabled, &new.rtmp.enabled);
+        self.note("listeners.rtmp.listen_host", listen_host, &new.rtmp.listen_host);
+        self.note("listeners.rtmp.port", port, &new.rtmp.port);
+        self.note("listeners.rtsp", rtsp, &new.rtsp);
+        let old_srt = (srt, srt_latency, srt_passphrase);
+        self.note("listeners.srt", &old_srt, &(&new.srt, &new.srt_latency, &new.srt_passphrase));
+    }
+
+    fn segmented(&mut self, names: &SegmentedNames, old: &Segmented, new: &Segmented) {
+        let Segmented { dir, segment, window, history, ephemeral } = old;
+        self.note(names[0], dir, &new.dir);
+        self.note(names[1], segment, &new.segment);
+        self.note(names[2], window, &new.window);
+        self.note(names[3], history, &new.history);
+        self.note(names[4], ephemeral, &new.ephemeral);
+    }
+
+    fn fan_out(&mut self, old: &FanOut, new: &FanOut) {
+        let FanOut { workers, merge_window, sound_at_once, slow_viewer_timeout } = old;
+        self.note("fan_out.workers", workers, &new.workers);
+        self.note("fan_out.merge_window_ms", merge_window, &new.merge_window);
+        self.note("fan_out.sound_at_once", sound_at_once, &new.sound_at_once);
+        self.note("fan_out.slow_viewer_timeout_sec", slow_viewer_timeout, &new.slow_viewer_timeout);
+    }
+
+    fn limits(&mut self, old: &Limits, new: &Limits) {
+        let Limits {
+            connections,
+            connections_per_address,
+            handshake_timeout,
+            request_head_bytes,
+            publishers_in_handshake,
+            viewers_per_stream,
+            viewer_queue_bytes,
+            rtmp_message_bytes,
+            rtmp_pending_bytes,
+            rtmp_chunk_streams,
+            amf_bytes,
+            amf_depth,
+            amf_values,
+        } = old;
+        self.note("limits.handshake_timeout_sec", handshake_timeout, &new.handshake_timeout);
+        for (name, old, new) in [
+            ("limits.connections", connections, &new.connections),
+            ("limits.connections_per_address", connections_per_address, &new.connections_per_address),
+            ("limits.request_head_bytes", request_head_bytes, &new.request_head_bytes),
+            ("limits.publishers_in_handshake", publishers_in_handshake, &new.publishers_in_handshake),
+            ("limits.viewers_per_stream", viewers_per_stream, &new.viewers_per_stream),
+            ("limits.viewer_queue_bytes", viewer_queue_bytes, &new.viewer_queue_bytes),
+            ("limits.rtmp_message_bytes", rtmp_message_bytes, &new.rtmp_message_bytes),
+            ("limits.rtmp_pending_bytes", rtmp_pending_bytes, &new.rtmp_pending_bytes),
+            ("limits.rtmp_chunk_streams", rtmp_chunk_streams, &new.rtmp_chunk_streams),
+            ("limits.amf_bytes", amf_bytes, &new.amf_bytes),
+            ("limits.amf_depth", amf_depth, &new.amf_depth),
+            ("limits.amf_values", amf_values, &new.amf_values),
+        ] {
+            self.note(name, old, new);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{env, read};
+    use super::*;
+
+    fn parsed(text: &str) -> Config {
+        read(text, std::iter::empty()).unwrap_or_else(|faults| panic!("{faults:#?}"))
+    }
+
+    /// What the stream `a` needs, from one body in YAML to another.
+    fn change(old: &str, new: &str) -> Change {
+        let one = |body: &str| parsed(&format!("streams: {{a: {body}}}\n")).streams.remove(0);
+        stream(&one(old), &one(new))
+    }
+
+    #[test]
+    fn every_setting_that_a_variable_can_set_is_named_when_it_differs() {
+        let old = parsed("");
+        // Values that differ from the defaults, tried in turn; what has none that is valid is not built yet.
+        let values =
+            ["/srv/x", ":1", "127.0.0.1", "false", "true", "3", "2048", "5000000", "ts", "a passphrase"];
+        for path in env::SETTINGS {
+            let name = path.join(".");
+            let configs = values.iter().filter_map(|value| {
+                read("", std::iter::once((env::variable(path).into(), (*value).into()))).ok()
+            });
+            let named: Vec<_> =
+                configs.map(|new| settings(&old, &new)).filter(|named| !named.is_empty()).collect();
+            let unbuilt = ["tls.", "listeners.rtsp.", "listeners.srt."];
+            match unbuilt.iter().any(|prefix| name.starts_with(prefix)) {
+                true => continue,
+                false => assert!(!named.is_empty(), "{name} can differ unnoticed"),
+            }
+            assert!(named.iter().all(|named| *named == [name.as_str()]), "{name}: {named:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_is_named_as_a_whole() {
+        let new =
+            parsed("listeners: {rtsp: {enabled: false, port: 1}, srt: {enabled: false, latency_ms: 7}}");
+        assert_eq!(settings(&parsed(""), &new), ["listeners.rtsp", "listeners.srt"]);
+    }
+
+    #[test]
+    fn a_default_that_is_written_out_changes_nothing() {
+        let spelt =
+            "{inputs: [{url: 'publish://'}], protocols: {hls: true}, takeover: true, renditions: [{}]}";
+        assert_eq!(change("", spelt), Change::None);
+        assert_eq!(settings(&parsed(""), &parsed("publisher: {hls: {live_window: 12}}")), [""; 0]);
+    }
+
+    #[test]
+    fn another_ladder_and_other_switches_restart() {
+        let ladder = "{renditions: [{name: x}, {name: y}]}";
+        for other in [
+            "{renditions: [{name: y}, {name: x}]}",
+            "{renditions: [{name: x, bitrate_kbps: 1}, {name: y}, {name: z}]}",
+            "{renditions: [{name: x}]}",
+            "",
+            "{renditions: [{name: x}, {name: y}], protocols: {dash: false}}",
+            "{renditions: [{name: x}, {name: y}], protocols: {hls: false}}",
+        ] {
+            assert_eq!(change(ladder, other), Change::Restart, "{other}");
+            assert_eq!(change(other, ladder), Change::Restart, "{other}");
+        }
+    }
+
+    #[test]
+    fn rates_and_sizes_are_announced_of_the_rungs_whose_they_are() {
+        let old = "{renditions: [{name: x, width: 64, height: 36, bitrate_kbps: 10}, {name: y, bitrate_kbps: 5}, {name: z}]}";
+        let new = "{renditions: [{name: x, width: 64, height: 36, bitrate_kbps: 20}, {name: y, width: 32, height: 18}, {name: z}]}";
+        let meta = |slug: &str, bandwidth, width, height| AbrRepMeta {
+            slug: slug.to_owned(),
+            bandwidth,
+            width,
+            height,
+            has_audio: true,
+        };
+        let expected = Change::Announce(vec![meta("x", 20_000, 0, 0), meta("y", 0, 32, 18)]);
+        assert_eq!(change(old, new), expected);
+        assert_eq!(
+            change("", "{renditions: [{bitrate_kbps: 7}]}"),
+            Change::Announce(vec![meta("track_1", 7000, 0, 0)])
+        );
+    }
+
+    #[test]
+    fn a_stream_is_changed_as_a_whole_or_not_at_all() {
+        let new = "{inputs: [{url: 'file:///a.flv'}], protocols: {mpegts: false, hls: false}, stream_key: k, takeover: false, \
+                   renditions: [{name: x}]}";
+        assert_eq!(
+            change("", new),
+            Change::Unfit(vec!["inputs", "protocols.mpegts", "stream_key", "takeover"])
+        );
+    }
+}
