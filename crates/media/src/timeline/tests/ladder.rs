@@ -277,20 +277,3 @@ fn a_rung_whose_stamps_its_encoder_moved_is_put_on_the_others_key_frames() {
         "sound goes with them"
     );
 }
-
-#[test]
-fn a_rung_that_comes_back_and_is_moved_onto_the_others_key_frames_does_not_move_the_wall_clock() {
-    let (best, other) = (rung(0, 77_000), rung(1, 77_000));
-    let mut rig = Rig { future: None, ..Rig::source(&best) };
-    rig.open(&other, Role::Rung);
-    let mut units = merged([best.units(0.0, 60.0, secs(0.9)), other.units(0.0, 10.0, secs(0.9))]);
-    let (before, after): (Vec<_>, Vec<_>) = units.drain(..).partition(|unit| unit.at < secs(10.0));
-    rig.run(before);
-    rig.line.close(other.feed);
-    // It begins at zero, and its frames come 0.8 s earlier than the same of the other rung.
-    let again = Encoder { feed: FeedId(9), base: -12_000, ..other };
-    rig.open(&again, Role::Rung);
-    rig.run(merged([after, again.units(12.0, 60.0, secs(0.1))]));
-    assert_eq!((rig.epochs.len(), rig.line.stats().reanchored), (1, 0));
-    assert!(rig.of(other.tracks[0]).count() > 1000, "it plays");
-}
