@@ -24,16 +24,19 @@ const MAX_CONNECTIONS: usize = 10;
 const SECRETS: [&str; 2] = ["SECRET-KEY", "SECRET-PASSWORD"];
 
 /// The first byte chooses limits and whether the handshake is taken as done, the next two the size of the parts in which
-/// the rest arrives. The rest is what the server sends, on each connection that it makes us open.
+/// the rest arrives. The rest is what the server sends, on each connection that it makes us open. The rest is also read as
+/// an address to publish to.
 ///
 /// - Events, and our answers but for acknowledgements, do not depend on how the bytes were split.
 /// - What we send can be read, and its length is bounded by what came.
 /// - Proofs and redirects come to an end, and what is told of a server has no secret of ours in it.
+/// - An address is read or refused, and not shown with its key.
 /// - A session that is over takes everything and says nothing; a deadline that passed ends it.
 pub fn client(data: &[u8]) {
     let mut input = Input::new(data);
     let (choice, step) = (input.byte(), input.number(2) as usize + 1);
     let bytes = input.rest();
+    address(&String::from_utf8_lossy(bytes));
     let url = Url::parse("rtmp://user:SECRET-PASSWORD@host/app?x=y/SECRET-KEY?z").expect("an address");
     let mut next = Some(Target::new(url));
     for connections in 0.. {
@@ -52,6 +55,18 @@ pub fn client(data: &[u8]) {
         });
         whole.finish();
     }
+}
+
+fn address(text: &str) {
+    let Ok(url) = Url::parse(text) else { return };
+    assert!(url.port() > 0 && !url.host().is_empty());
+    assert!(url.tc_url().ends_with(url.app()));
+    // A name with a character that its mask or the rest may have by chance is no secret to look for.
+    let (shown, name) = (url.to_string(), url.name());
+    let before = text.len().saturating_sub(name.len());
+    let repeated = text.get(..before).is_none_or(|rest| rest.contains(name));
+    assert!(name.len() < 4 || repeated || !shown.contains(name), "{shown}");
+    assert!(!url.mask(text).contains(name) || name.len() < 3);
 }
 
 struct Owner {

@@ -143,11 +143,34 @@ impl Written {
     fn configure(&mut self, codec: &Codec) {
         self.track = mux::Track::new(codec, mux::Caps::ALL).ok();
         let Some(track) = &self.track else { return };
+        self.describe(track);
         if let Some(body) = track.sequence_header().cloned() {
             self.demux
                 .push(Tag { kind: track.kind(), timestamp_ms: 0, body })
                 .expect("our own sequence header");
         }
+    }
+
+    /// What is said of the track can be read.
+    fn describe(&self, track: &mux::Track) {
+        assert_eq!(TagKind::from_type(track.kind().tag_type()), Some(track.kind()));
+        let (video, audio) = match track.kind() {
+            TagKind::Video => (Some(track), None),
+            _ => (None, Some(track)),
+        };
+        let bit_rate = Some(128_000);
+        let description = mux::Description {
+            video,
+            audio,
+            video_bit_rate: bit_rate,
+            audio_bit_rate: bit_rate,
+            encoder: "x",
+            ..mux::Description::default()
+        };
+        let mut demux = Demux::new();
+        let body = description.encode();
+        demux.push(Tag { kind: TagKind::Script, timestamp_ms: 0, body }).expect("our own metadata");
+        assert!(matches!(demux.poll(), Some(Media::Metadata(said)) if said.value.get("encoder").is_some()));
     }
 
     fn frame(&mut self, codec: &Codec, timestamp_ms: u32, cts: i32, is_key: bool, payload: &Bytes) {

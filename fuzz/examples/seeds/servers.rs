@@ -17,6 +17,18 @@ pub(crate) fn write(seeds: &mut Seeds) -> Result<()> {
         seeds.add("client", &format!("{name}-later"), &[&[2, 0, 40], &bytes[HANDSHAKE..]])?;
         seeds.add("client", &format!("{name}-tight"), &[&[3, 0, 9], &bytes[HANDSHAKE..]])?;
     }
+    for (name, url) in [
+        ("name", "rtmp://host/live/key?a=b"),
+        ("all", "rtmps://user:pass@host:444/app/instance/key-1"),
+        ("address", "rtmp://[::1]:1936/live//a/b"),
+        ("query", "rtmp://host/app?token=x/name"),
+        ("bare", "RTMP://host"),
+        ("scheme", "srt://host/x"),
+        ("port", "rtmp://host:0/live/x"),
+        ("host", "rtmp:///live/x"),
+    ] {
+        seeds.add("client", &format!("url-{name}"), &[&[0, 0, 0], url.as_bytes()])?;
+    }
     let connected =
         answer("_result", 1.0, vec![Value::Null, info("status", "NetConnection.Connect.Success")]);
     let created = answer("_result", 4.0, vec![Value::Null, 1.0.into()]);
