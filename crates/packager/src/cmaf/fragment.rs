@@ -33,7 +33,7 @@ struct Made {
     /// How much later than decoded the picture of a segment is shown that is shown first. It is measured where there is
     /// a key frame and then kept, so that the times told of segments go on from each other.
     delay: i64,
-    /// It was measured since this track began.
+    /// It was measured since the segments of this track go on from each other.
     measured: bool,
 }
 
@@ -66,8 +66,14 @@ impl Maker {
         let made = self.track.as_mut()?;
         let timescale = made.timescale;
         // Without a key frame those pictures may be missing that would tell.
-        if first.timing.key && !(goes_on && made.measured) {
-            (made.delay, made.measured) = (delay(&piece.units, timescale), true);
+        made.measured &= goes_on;
+        if first.timing.key && !made.measured {
+            let delay = delay(&piece.units, timescale);
+            // A tick more or less is rounding, and would let a segment overlap the one before.
+            if made.delay.abs_diff(delay) > 1 {
+                made.delay = delay;
+            }
+            made.measured = true;
         }
         let decoded = scaled(first.timing.dts, timescale);
         let start = decoded + made.delay;

@@ -125,7 +125,7 @@ impl Player {
         assert!(
             one.codecs.starts_with(init.entry.to_lowercase().as_str()) || one.codecs.starts_with(init.entry)
         );
-        let goes_on = |pair: &[(u64, u64)]| self::goes_on(pair[0], pair[1], *timescale, hole);
+        let goes_on = |pair: &[(u64, u64)]| goes_on(pair[0], pair[1], *timescale, hole);
         assert!(timeline.windows(2).all(goes_on), "{id}: {timeline:?}");
         let before = at(period, one, timeline[0].0) - period.start as f64 / 1e6;
         assert!(before >= -REACH_OVER - self.apart, "{id} begins {before} s after its period");
@@ -144,7 +144,8 @@ impl Player {
             let beside = segment.start().abs_diff(t) as f64 / f64::from(*timescale);
             // So may the end of the media.
             let parted = segment.sap() == 0 || segment.samples.len() < 4;
-            let allowed = if parted { 0.2 } else { 0.0 };
+            let tick = 1.0 / f64::from(*timescale);
+            let allowed = if parted { 0.2 } else { 1.5 * tick };
             assert!(beside <= allowed, "{url} begins {beside} s beside what is told");
             if let Some((before, last)) = line.segments.last_key_value() {
                 let end = last.segment.base + last.duration;
