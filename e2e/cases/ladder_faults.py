@@ -70,7 +70,9 @@ def rungs_apart(c):
     until(lambda: any('key frames' in text for text in server.stream()['warnings']), 20, 'a warning in the status', 0.5)
     server.wait_for_log('its key frames are not at the same times')
     by_rung = {rung['name']: ' '.join(rung['warnings']) for rung in server.stream()['renditions']}
-    assert 'key frames' in by_rung['apart'] and 'key frames' not in by_rung['high'] + by_rung['rate30'], by_rung
+    elsewhere = {name for name, text in by_rung.items() if 'key frames' in text}
+    # Those are warned of that differ from the one that came first.
+    assert elsewhere in ({'apart'}, {'high', 'rate30'}), by_rung
     for player, url in (('hls', server.hls()), ('dash', server.dash())):
         c.play(url, c.seconds, player, ['--max-jumps', '3', '--max-stalls', '1'])
     if c.long:
@@ -131,7 +133,7 @@ def resolution_changes(c):
     assert len(of_dash['periods']) == 2, of_dash['periods']
 
 
-@case(short=30, long=60)
+@case(short=30, long=60, fault='players stand still while the sound of a source is away')
 def sound_stops(c):
     """Sound that stops for a while and comes back: pictures go on in HLS and DASH without a stall"""
     server, quiet = c.server().start(), threading.Event()

@@ -15,12 +15,14 @@ CASES = {}
 LADDER = {'high': 'lo.flv', 'mid': 'mid.flv', 'low': 'low.flv'}  # the usual one, best first
 
 
-def case(short=15, long=None):
-    """Registers a function as a case. `short`, `long`: seconds it watches in CI and with --long."""
+def case(short=15, long=None, fault=None):
+    """Registers a function as a case. `short`, `long`: seconds it watches in CI and with --long. `fault`: a fault of the
+    program that is known and lets the case fail; it is then run by name only, and each other run says so."""
 
     def register(function):
         name = function.__name__
         assert name not in CASES, name
+        function.fault = fault
         CASES[name] = (function, short, long or short)
         return function
 
