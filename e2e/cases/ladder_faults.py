@@ -15,7 +15,7 @@ from .ladder import three, wait_for_rungs
 SHORT_WINDOW = {'publisher': {'hls': {'live_window': 5}, 'dash': {'live_window': 5}}}
 
 
-@case(short=50, long=120, fault='a player may stand still for less than a second when a rendition falls silent')
+@case(short=50, long=120, fault='dash.js may stand still for long when a rendition falls silent')
 def rung_away(c):
     """A rung's encoder restarts; another is silent, leaves playlist and manifest and comes back: the others go on unmarked"""
     server, encoders = three(c, SHORT_WINDOW)
