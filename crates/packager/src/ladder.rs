@@ -225,7 +225,9 @@ impl<P> Segmenter<P> {
             self.lead(lane, self.lanes[lane].newest(), frame);
         } else if frame.program && self.lanes[lane].is_open(frame.epoch) {
             let is_broken = self.plan.break_off(frame.timing.pts, SAME_START);
-            self.break_due = self.break_due.or_else(|| (!is_broken).then_some(frame.arrival));
+            if !is_broken {
+                self.break_due.get_or_insert(frame.arrival);
+            }
         }
         self.settle()
     }
@@ -305,8 +307,9 @@ impl<P> Segmenter<P> {
         units.sort_by_key(|&(arrival, dts, ..)| (arrival, dts));
         for (_, _, lane, id) in units {
             let Some(mut frame) = self.lanes[lane].unit(id).map(Leading::from) else { continue };
-            // The program that the open slot began with is no break any more.
-            frame.program &= self.plan.epoch() != Some(frame.epoch) || self.lanes[lane].is_open(frame.epoch);
+            // The program that the open slot began with is no break any more, nor the one that the lane's piece of it has.
+            let is_new = self.plan.epoch() != Some(frame.epoch) || self.lanes[lane].is_open(frame.epoch);
+            frame.program &= is_new && !self.lanes[lane].is_begun_with(id);
             self.lead(lane, id, frame);
         }
     }

@@ -239,3 +239,18 @@ fn segments_do_not_outrun_the_seconds() {
         assert_no_more_than_one_a_second(&starts, &format!("1 s, then {gop} ms"));
     }
 }
+
+/// Sound from before the hole says nothing of how the tracks are interleaved behind it.
+#[test]
+fn a_hole_in_all_tracks_is_no_skew() {
+    let mut frames =
+        interleave(gops(6000, 2000).into_iter().chain(sounds(0, 6000, Part::Follow)).collect(), 0);
+    let behind = gops(6000, 2000).into_iter().chain(sounds(0, 6000, Part::Follow)).map(|(frame, part)| {
+        let moved = |at: Timestamp| at + TimeDelta::from_millis(11_500);
+        (Timing { dts: moved(frame.dts), pts: moved(frame.pts), ..frame }, part)
+    });
+    frames.extend(interleave(behind.collect(), 0));
+    let (starts, cuts) = run(2, &frames);
+    assert_eq!(starts, [0, 2000, 4000, 11_500, 13_500, 15_500]);
+    assert_eq!(cuts.iter().filter(|cut| cut.discontinuity).count(), 2);
+}

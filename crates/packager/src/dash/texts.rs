@@ -145,7 +145,7 @@ impl Texts {
                 self.rates.entry(lane).or_default().note(&segment.body, target);
             }
         }
-        let has_hole = self.has_hole(row, lanes);
+        let goes_on_in_all = self.goes_on(row, lanes);
         let inits: Vec<_> = (0..lanes).map(|lane| row.media(lane)?.init.clone()).collect();
         let begun = Begun { sequence, start: row.slot.start, date: row.date, inits };
         let goes_on = self.periods.back().is_some_and(|last| {
@@ -153,23 +153,28 @@ impl Texts {
             let media = |inits: &[Option<Arc<str>>]| -> Vec<(usize, Arc<str>)> {
                 inits.iter().enumerate().filter_map(|(lane, init)| Some((lane, init.clone()?))).collect()
             };
-            !row.slot.discontinuity && !has_hole && same_clock && media(&last.inits) == media(&begun.inits)
+            !row.slot.discontinuity
+                && goes_on_in_all
+                && same_clock
+                && media(&last.inits) == media(&begun.inits)
         });
         if !goes_on {
             self.periods.push_back(begun);
         }
     }
 
-    /// Whether media of any lane is missing before its segment in the row, which is the newest.
-    fn has_hole(&mut self, row: &Listed, lanes: usize) -> bool {
+    /// Whether the segments in the row, which is the newest, go on from those before in all lanes: nothing is missing
+    /// between them, or is there twice.
+    fn goes_on(&mut self, row: &Listed, lanes: usize) -> bool {
         self.ends.resize(lanes, None);
-        let mut found = false;
+        let mut goes_on = true;
         for (lane, end) in self.ends.iter_mut().enumerate() {
             let Some(segment) = row.media(lane) else { continue };
             let before = end.replace(segment.body.start + segment.body.duration);
-            found |= before.is_some_and(|before| segment.body.start - before > HOLE);
+            let between = before.map_or(TimeDelta::ZERO, |before| segment.body.start - before);
+            goes_on &= between <= HOLE && between >= -TOGETHER;
         }
-        found
+        goes_on
     }
 
     fn publish(&mut self, lanes: &[Lane], window: &Window, now: Timestamp) -> Vec<(String, Bytes)> {

@@ -99,8 +99,8 @@ enum Decision {
 struct Closing {
     /// The slot that it is the piece of.
     slot: Option<Slot>,
-    /// It may not last longer, once that is fixed.
-    limit: Option<TimeDelta>,
+    /// It may not last longer.
+    limit: TimeDelta,
     /// Its rung leads.
     leads: bool,
     /// How much later than the next slot the piece begins that goes on from it; none where none does.
@@ -110,7 +110,7 @@ struct Closing {
 impl Closing {
     /// A duration that does not exceed the limit.
     fn hold(&self, duration: TimeDelta) -> TimeDelta {
-        self.limit.map_or(duration, |limit| duration.min(limit))
+        duration.min(self.limit)
     }
 }
 
@@ -180,6 +180,11 @@ impl<P> Lane<P> {
     /// Whether it has a piece of the open slot, of this epoch.
     pub(super) fn is_open(&self, epoch: u64) -> bool {
         self.open.is_some_and(|open| open.epoch == epoch)
+    }
+
+    /// Whether its open piece begins with that unit.
+    pub(super) fn is_begun_with(&self, id: u64) -> bool {
+        self.open.is_some() && self.index(id) == Some(0)
     }
 
     /// Index of the event to follow next.
@@ -336,7 +341,7 @@ impl<P> Lane<P> {
 
     /// Whether the open piece may last until then.
     fn may_last(&self, until: Timestamp, plan: &Plan) -> bool {
-        self.open.zip(plan.limit()).is_none_or(|(open, limit)| until - open.start.min(open.shown) <= limit)
+        self.open.is_none_or(|open| until - open.start.min(open.shown) <= plan.limit())
     }
 
     /// Whether decoding may start with that unit, or goes on with it.

@@ -7,6 +7,8 @@ use media::{TimeDelta, Timestamp};
 
 use crate::cut::Cut;
 
+/// The longest target duration that there is.
+const LONGEST_TARGET: TimeDelta = TimeDelta::from_secs(12);
 /// A segment may exceed the target by this and still be rounded down to it.
 const ROUNDED_DOWN: TimeDelta = TimeDelta::from_millis(499);
 
@@ -162,14 +164,16 @@ impl Plan {
         self.target_duration
     }
 
-    /// What no segment may exceed, once it is fixed.
-    pub(super) fn limit(&self) -> Option<TimeDelta> {
-        self.target_duration.map(|seconds| TimeDelta::from_secs(seconds.into()) + ROUNDED_DOWN)
+    /// What no segment may exceed.
+    pub(super) fn limit(&self) -> TimeDelta {
+        let target =
+            self.target_duration.map_or(LONGEST_TARGET, |seconds| TimeDelta::from_secs(seconds.into()));
+        target + ROUNDED_DOWN
     }
 
     /// Whether a piece that begins then, rather than with its slot, is likely not to exceed the limit.
     pub(super) fn may_begin_at(&self, start: Timestamp, slot: Timestamp) -> bool {
-        self.limit().zip(self.usual).is_none_or(|(limit, usual)| slot - start + usual <= limit)
+        self.usual.is_none_or(|usual| slot - start + usual <= self.limit())
     }
 
     /// How long a slot is, as far as is known.

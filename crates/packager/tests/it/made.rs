@@ -7,6 +7,8 @@ use media::codec::h264;
 use media::{Codec, Frame, TimeDelta, Timestamp, Track, TrackId};
 use testkit::Clip;
 
+use crate::source::sound;
+
 /// In which order pictures are decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Order {
@@ -118,6 +120,11 @@ pub(crate) fn sounds(track: Track, ms: i64) -> Clip {
         duration: TimeDelta::from_millis(ms),
         tracks: vec![track],
     }
+}
+
+/// Pictures with sound.
+pub(crate) fn both(pictures: &Pictures, ms: i64) -> Clip {
+    pictures.clip(ms).with(sounds(sound(), ms))
 }
 
 /// H.264 in another profile and size than the other samples.

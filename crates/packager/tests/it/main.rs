@@ -1,6 +1,7 @@
 //! The packager as its users see it: entries in, segments and playlists out.
 
 mod boxes;
+mod breaks;
 mod carrier;
 mod cmaf;
 mod dash_player;

@@ -300,6 +300,11 @@ fn unix(ms: i64) -> f64 {
     START_S as f64 + ms as f64 / 1000.0
 }
 
+/// Aligned rungs of that many, one a little behind the other.
+pub(crate) fn rungs(count: usize, seconds: i64) -> Vec<Show> {
+    (0..count).map(|rung| Show { lag: rung as i64 * 70, ..Show::new(rung, clip(seconds)) }).collect()
+}
+
 /// The clip of that many seconds; pictures and sound begin together at zero.
 pub(crate) fn clip(seconds: i64) -> Clip {
     let rounds = usize::try_from(seconds / 8 + 1).expect("some");
