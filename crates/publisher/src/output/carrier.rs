@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::persist::persist;
 use crate::code::Code;
+use crate::session::Ended;
 
 /// Payload bytes taken from the hub at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -70,6 +71,8 @@ struct Shared<K> {
 /// A running carrier; it stops when the last of these is dropped.
 pub(crate) struct Reading<T> {
     ring: Ring<T>,
+    /// Cancelled when the stream is stopped.
+    stream: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -77,6 +80,11 @@ impl<T: hub::Item + Clone> Reading<T> {
     /// What the carrier makes.
     pub(crate) fn ring(&self) -> &Ring<T> {
         &self.ring
+    }
+
+    /// Why a reader gets no more, when the ring has ended: the stream has, or its rung alone.
+    pub(crate) fn ended(&self) -> Ended {
+        if self.stream.is_cancelled() { Ended::StreamStopped } else { Ended::RenditionRemoved }
     }
 }
 
@@ -137,7 +145,7 @@ fn spawn<K: Kind>(
     let past = K::Past::default();
     let carrying = Carrying { shared: Arc::clone(shared), cursor, ring: ring.clone(), past };
     tasks.spawn(run(carrying, stop.clone()));
-    Some(Arc::new(Reading { ring, _stop: stop.drop_guard() }))
+    Some(Arc::new(Reading { ring, stream: cancel.clone(), _stop: stop.drop_guard() }))
 }
 
 async fn run<K: Kind>(mut carrying: Carrying<K>, stop: CancellationToken) {

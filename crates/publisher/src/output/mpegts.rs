@@ -155,7 +155,7 @@ impl Live {
         let Self { viewer, reader, .. } = self;
         if reader.is_none() {
             let Some(cursor) = viewer.reading.ring().subscribe() else {
-                viewer.session.cancel(Ended::StreamStopped);
+                viewer.session.cancel(viewer.reading.ended());
                 return Poll::Ready(None);
             };
             let cancelled = Box::pin(viewer.session.cancelled().cancelled_owned());
@@ -254,7 +254,7 @@ impl fanout::Viewer for Viewer {
     fn ended(self, why: End) {
         self.session.add_bytes(self.untold);
         let why = match why {
-            End::Closed => Ended::StreamStopped,
+            End::Closed => self.reading.ended(),
             End::TooSlow(time) => {
                 self.gates.refuse(Refusal::SlowViewerTimeout);
                 Ended::TooSlow(time)
@@ -290,7 +290,7 @@ impl Reader {
             match self.cursor.poll_read(cx, &mut self.chunks, READ_BYTES) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Read::Closed) => {
-                    viewer.session.cancel(Ended::StreamStopped);
+                    viewer.session.cancel(viewer.reading.ended());
                     return Poll::Ready(None);
                 }
                 Poll::Ready(read) => self.take(viewer, read == Read::Skipped),

@@ -168,7 +168,7 @@ impl Service {
             zero: OnceCell::new(),
             ended: Arc::clone(&ended),
             gates: Arc::clone(&self.gates),
-            _reading: joined.reading.clone(),
+            reading: joined.reading.clone(),
             _haste: joined.haste,
             _pass: pass,
         };
@@ -189,7 +189,7 @@ impl Service {
         let Playback { mut viewer, ended } = playback;
         viewer.route = route;
         let session = Arc::clone(viewer.session.session());
-        let ring = viewer._reading.ring().clone();
+        let ring = viewer.reading.ring().clone();
         let membership = self.fan_out.join(&ring, Arc::clone(socket) as _, head, viewer);
         Playing { session, membership, ended }
     }
@@ -207,7 +207,7 @@ struct Viewer {
     ended: Arc<AtomicBool>,
     gates: Arc<Gates>,
     /// Keeps the carrier running.
-    _reading: Arc<Reading<Chunk>>,
+    reading: Arc<Reading<Chunk>>,
     _haste: Haste,
     _pass: Pass,
 }
@@ -273,7 +273,7 @@ impl fanout::Viewer for Viewer {
         self.session.add_bytes(self.untold);
         self.ended.store(true, Ordering::Release);
         let why = match why {
-            End::Closed => Ended::StreamStopped,
+            End::Closed => self.reading.ended(),
             End::TooSlow(time) => {
                 self.gates.refuse(Refusal::SlowViewerTimeout);
                 Ended::TooSlow(time)
