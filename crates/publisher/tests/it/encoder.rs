@@ -53,6 +53,42 @@ pub(crate) fn sps(flv: &'static [u8]) -> &'static [u8] {
     &record[8..8 + size]
 }
 
+/// Whether a tag holds media, and no header of it.
+fn is_frame(kind: u8, body: &[u8]) -> bool {
+    match (kind, body) {
+        // Enhanced RTMP: coded frames, with a composition offset or without.
+        (9, &[first, ..]) if first & 0x80 != 0 => matches!(first & 0x0f, 1 | 3),
+        (8 | 9, [_, 1, ..]) => true,
+        _ => false,
+    }
+}
+
+/// An FLV file of H.265, as Enhanced RTMP has it (`hvc1`), two seconds long.
+pub(crate) fn h265_flv() -> &'static [u8] {
+    const SEQUENCE_START: u8 = 0;
+    const CODED_FRAMES_X: u8 = 3;
+    let clip = testkit::samples::h265();
+    let media::Codec::H265(config) = &clip.tracks[0].codec else { unreachable!("that is what it is") };
+    let mut flv = b"FLV\x01\x01\0\0\0\x09\0\0\0\0".to_vec();
+    let mut tag = |ms: i64, frame_type: u8, packet_type: u8, data: &[u8]| {
+        let size = u32::try_from(data.len() + 5).expect("small").to_be_bytes();
+        let [high, stamp @ ..] = u32::try_from(ms).expect("not negative").to_be_bytes();
+        flv.push(9);
+        flv.extend_from_slice(&size[1..]);
+        flv.extend_from_slice(&stamp);
+        flv.extend_from_slice(&[high, 0, 0, 0, 0x80 | frame_type << 4 | packet_type]);
+        flv.extend_from_slice(b"hvc1");
+        flv.extend_from_slice(data);
+        flv.extend_from_slice(&(u32::from_be_bytes(size) + 11).to_be_bytes());
+    };
+    tag(0, 1, SEQUENCE_START, config.record());
+    for frame in &clip.frames {
+        let ms = (frame.dts - media::Timestamp::ZERO).to_scale(1000);
+        tag(ms, if frame.key { 1 } else { 2 }, CODED_FRAMES_X, &frame.data);
+    }
+    Vec::leak(flv)
+}
+
 impl Encoder {
     /// Publishes to `live/<name>`, where `name` may end with a query, from the file's first key frame on, in stamps that
     /// begin at zero.
@@ -136,7 +172,7 @@ impl Line {
     async fn send_for_ever(mut self, flv: &'static [u8]) {
         let started = tokio::time::Instant::now();
         let tags = tags(flv);
-        let is_frame = |tag: &&Tag| matches!((tag.kind, tag.body), (8 | 9, [_, 1, ..]));
+        let is_frame = |tag: &&Tag| is_frame(tag.kind, tag.body);
         let (first, last) = {
             let mut stamps = tags.iter().filter(is_frame).map(|tag| tag.ms);
             let first = stamps.next().expect("a frame");

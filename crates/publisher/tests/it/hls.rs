@@ -4,12 +4,7 @@ use http::{Method, StatusCode};
 use publisher::Service;
 use publisher::session::{Ended, Protocol, Role};
 
-use crate::world::{address, all, clip_stream, code, get_hls, reason, request, text, viewer};
-
-/// The lines of a playlist that are no tags.
-fn uris(playlist: &str) -> Vec<&str> {
-    playlist.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
-}
+use crate::world::{address, all, clip_stream, code, get_hls, reason, request, text, uris, viewer};
 
 #[tokio::test]
 async fn the_first_request_waits_and_leads_to_segments_that_are_there() {

@@ -14,7 +14,7 @@ use crate::world::{CLIP, code, get_hls, get_mpegts, some, text, until};
 /// 960x540.
 static HIGH: &[u8] = CLIP;
 /// 160x90, the same length.
-static LOW: &[u8] = include_bytes!("../../../testkit/testdata/clip.flv");
+pub(crate) static LOW: &[u8] = include_bytes!("../../../testkit/testdata/clip.flv");
 
 /// A ladder with the small rung first.
 fn ladder() -> Stream {
@@ -23,24 +23,24 @@ fn ladder() -> Stream {
 }
 
 impl Server {
-    async fn publish(&self, name: &str, flv: &'static [u8]) -> Encoder {
+    pub(crate) async fn publish(&self, name: &str, flv: &'static [u8]) -> Encoder {
         Encoder::start(self.address, name, flv).await.unwrap_or_else(|why| panic!("{name}: {why}"))
     }
 
-    async fn refused(&self, name: &str) -> String {
+    pub(crate) async fn refused(&self, name: &str) -> String {
         Encoder::start(self.address, name, LOW).await.err().unwrap_or_else(|| panic!("{name} is taken"))
     }
 
-    fn status(&self) -> StreamStatus {
+    pub(crate) fn status(&self) -> StreamStatus {
         self.service.statuses().remove(0)
     }
 
-    fn rung(&self, name: &str) -> RenditionStatus {
+    pub(crate) fn rung(&self, name: &str) -> RenditionStatus {
         self.status().renditions.into_iter().find(|rung| rung.config.name == name).expect(name)
     }
 
     /// Waits until media comes on these rungs.
-    async fn is_live(&self, rungs: &[&str]) {
+    pub(crate) async fn is_live(&self, rungs: &[&str]) {
         let live = |name: &&str| {
             let rung = self.rung(name);
             rung.source.is_some() && rung.silent_for.is_some_and(|silent| silent < Duration::from_millis(500))
@@ -53,7 +53,7 @@ impl Server {
         some(&mut self.viewer(address).await, 20_000).await
     }
 
-    async fn viewer(&self, address: &str) -> Body {
+    pub(crate) async fn viewer(&self, address: &str) -> Body {
         let response = get_mpegts(&self.service, address).await;
         assert_eq!(response.status(), StatusCode::OK, "{address}");
         response.into_body()

@@ -3,6 +3,7 @@
 extern crate rillcast_publisher as publisher;
 
 mod contract;
+mod dash;
 mod encoder;
 mod hls;
 mod ladder;

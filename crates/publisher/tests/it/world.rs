@@ -1,6 +1,7 @@
 //! What the tests share: a service, the demo clip as a source, and small HTTP requests.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
-use publisher::config::{Input, Source, Stream};
+use publisher::config::{Input, Segmented, Settings, Source, Stream};
 use publisher::session::Ended;
 use publisher::{Address, Body, Code, Service};
 
@@ -46,6 +47,65 @@ pub(crate) fn request(method: Method, headers: &[(&str, &str)]) -> Parts {
 
 pub(crate) async fn get_hls(service: &Arc<Service>, stream: &str, file: &str) -> Response<Body> {
     service.handle_hls(&request(Method::GET, &[]), viewer(), &address(stream), file).await
+}
+
+pub(crate) async fn get_dash(service: &Arc<Service>, stream: &str, file: &str) -> Response<Body> {
+    service.handle_dash(&request(Method::GET, &[]), viewer(), &address(stream), file).await
+}
+
+pub(crate) async fn get_fragment(service: &Arc<Service>, stream: &str, file: &str) -> Response<Body> {
+    service.handle_fragment(&request(Method::GET, &[]), viewer(), &address(stream), file).await
+}
+
+/// Settings with segments as short as can be.
+pub(crate) fn short() -> Settings {
+    let segmented = Segmented { segment: Duration::from_secs(1), window: 3, ..Segmented::default() };
+    Settings { hls: segmented.clone(), dash: segmented, ..Settings::default() }
+}
+
+/// A folder for one test, which goes with it.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("rillcast-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        Self(dir)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Files that a manifest names.
+pub(crate) fn named(mpd: &str) -> Vec<String> {
+    let value = |tag: &str, name: &str| {
+        let rest = tag.split_once(&format!(" {name}=\""))?.1;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let number = |tag: &str, name: &str| value(tag, name).map(|text| text.parse::<u64>().expect("a number"));
+    let (mut files, mut media, mut next) = (Vec::new(), String::new(), 0);
+    for tag in mpd.split('<') {
+        if tag.starts_with("SegmentTemplate") {
+            files.extend(value(tag, "initialization"));
+            media = value(tag, "media").expect("a URL");
+        } else if tag.starts_with("S ") {
+            next = number(tag, "t").unwrap_or(next);
+            for _ in 0..=number(tag, "r").unwrap_or(0) {
+                files.push(media.replace("$Time$", &next.to_string()));
+                next += number(tag, "d").expect("a duration");
+            }
+        }
+    }
+    files
+}
+
+/// The lines of a playlist that are no tags.
+pub(crate) fn uris(playlist: &str) -> Vec<&str> {
+    playlist.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
 
 pub(crate) async fn get_mpegts(service: &Arc<Service>, stream: &str) -> Response<Body> {
