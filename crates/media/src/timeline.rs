@@ -116,9 +116,7 @@ impl Timeline {
     fn lead(&mut self, heir: FeedId) {
         let (Some(source), Some(feed)) = (&mut self.source, self.feeds.get(&heir)) else { return };
         let Some(mapping) = feed.mapping() else { return };
-        source.leader = Some(heir);
-        source.clock = feed.clock;
-        source.mapping = mapping;
+        source.hand_over(heir, feed.clock, mapping);
         let generation = source.generation;
         self.feeds
             .values_mut()
@@ -250,7 +248,7 @@ impl Timeline {
         if mapping == source.mapping {
             source.reference = raw;
         }
-        step.anchor = source.observe(now, time);
+        step.anchor = source.observe(now, time, sample.feed);
         self.stats.reanchored +=
             u64::from(step.anchor.is_some_and(|anchor| anchor.media != source.epoch.start));
         let Some(track) = feed.track(sample.track) else { return step };

@@ -99,13 +99,19 @@ impl Source {
             && self.lags.max().is_none_or(|max| lag <= max + SAME_CLOCK)
     }
 
-    /// Takes in when a frame of hub time `time` arrived; an anchor where it is new.
-    pub(super) fn observe(&mut self, now: Arrival, time: Timestamp) -> Option<Anchor> {
+    /// Another connection leads, with its clock and its offset.
+    pub(super) fn hand_over(&mut self, leader: FeedId, clock: SourceClock, mapping: Mapping) {
+        (self.leader, self.clock, self.mapping) = (Some(leader), clock, mapping);
+        self.wall.hand_over();
+    }
+
+    /// Takes in when a frame of hub time `time` arrived from the connection `feed`; an anchor where it is new.
+    pub(super) fn observe(&mut self, now: Arrival, time: Timestamp, feed: FeedId) -> Option<Anchor> {
         if time >= self.head.time {
             self.head = Head { time, at: now.mono };
         }
         self.heard = now.mono;
         self.lags.observe(now.mono, lag(now.mono, time));
-        self.wall.observe(now, time, self.epoch.start)
+        self.wall.observe(now, time, self.epoch.start, self.leader == Some(feed))
     }
 }

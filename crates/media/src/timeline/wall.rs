@@ -3,6 +3,9 @@
 //! Its anchor is the least (arrival − media time) of the epoch's first seconds, so that a burst at the start puts
 //! nothing into the future. Once settled it stays, for outputs have announced it; only a drift over half a second
 //! moves it.
+//!
+//! Drift is how the delay of the leading connection changes. That of another one says nothing: a rung that came back is
+//! put on the nearest key frame of the others, and comes up to a second sooner or later than they from then on.
 
 use std::time::Duration;
 
@@ -35,7 +38,10 @@ pub(super) struct Wall {
     anchor: Option<Anchor>,
     /// What the last epoch with a settled clock had.
     previous: Option<TimeDelta>,
+    /// Delays of the leading connection.
     lags: Lags,
+    /// The least of them at the time of the anchor. None: another one leads, and the next window tells.
+    usual: Option<TimeDelta>,
 }
 
 impl Wall {
@@ -50,19 +56,42 @@ impl Wall {
         self.anchor
     }
 
+    /// Another connection leads.
+    pub(super) fn hand_over(&mut self) {
+        (self.lags, self.usual) = (Lags::default(), None);
+    }
+
     /// Takes a frame of hub time `media` in, in an epoch that began at `start`; an anchor where it is new.
-    pub(super) fn observe(&mut self, now: Arrival, media: Timestamp, start: Timestamp) -> Option<Anchor> {
+    pub(super) fn observe(
+        &mut self,
+        now: Arrival,
+        media: Timestamp,
+        start: Timestamp,
+        leads: bool,
+    ) -> Option<Anchor> {
         let lag = now.wall - media;
         let new = match self.anchor {
-            None => self.settle(now.mono, lag).map(|lag| Anchor { media: start, wall: start + lag }),
-            Some(anchor) => self
-                .lags
-                .observe(now.mono, lag)
-                .filter(|least| (*least - anchor.lag()).abs() > DRIFT)
-                .map(|least| Anchor { media, wall: media + least }),
+            None => self.settle(now.mono, lag).map(|lag| {
+                self.usual = Some(lag);
+                Anchor { media: start, wall: start + lag }
+            }),
+            Some(anchor) if leads => self.drift(now.mono, lag).map(|drift| {
+                let lag = anchor.lag() + drift;
+                Anchor { media, wall: media + lag }
+            }),
+            Some(_) => None,
         };
         self.anchor = new.or(self.anchor);
         new
+    }
+
+    /// How far the delay has moved, where that is worth an anchor.
+    fn drift(&mut self, now: Duration, lag: TimeDelta) -> Option<TimeDelta> {
+        let least = self.lags.observe(now, lag)?;
+        let usual = *self.usual.get_or_insert(least);
+        let drift = Some(least - usual).filter(|drift| drift.abs() > DRIFT)?;
+        self.usual = Some(least);
+        Some(drift)
     }
 
     fn settle(&mut self, now: Duration, lag: TimeDelta) -> Option<TimeDelta> {
@@ -90,7 +119,7 @@ mod tests {
     fn at(ms: u64, media_ms: i64, wall: &mut Wall) -> Option<Anchor> {
         let time = Duration::from_millis(ms);
         let now = Arrival { mono: time, wall: Timestamp::from_duration(time) };
-        wall.observe(now, Timestamp::from_scale(media_ms, 1000), Timestamp::ZERO)
+        wall.observe(now, Timestamp::from_scale(media_ms, 1000), Timestamp::ZERO, true)
     }
 
     #[test]

@@ -106,6 +106,30 @@ proptest! {
     }
 }
 
+/// It may be put on a key frame that is still to come, and who leads may be another one after it.
+#[test]
+fn a_rung_that_comes_back_moves_no_wall_clock() {
+    for (leader_goes, ahead) in [(false, 900), (false, -900), (true, 900)] {
+        let [best, other] = [0, 1].map(|number| Encoder { gop: 60, ..rung(number, 0) });
+        let mut rig = Rig { future: None, ..Rig::source(&best) };
+        rig.open(&other, Role::Rung);
+        let (stays, goes) = if leader_goes { (other, best) } else { (best, other) };
+        rig.run(merged([stays.units(0.0, 7.0, secs(0.0)), goes.units(0.0, 7.0, secs(0.0))]));
+        rig.line.close(goes.feed);
+        let again = Encoder { feed: FeedId(9), ..goes };
+        rig.open(&again, Role::Rung);
+        let came = Duration::from_millis(12_000_u64.saturating_add_signed(-ahead));
+        rig.run(merged([stays.units(7.0, 60.0, secs(0.0)), again.units(0.0, 48.0, came)]));
+        let shift = |out: &Out| (out.frame.dts - Timestamp::ZERO) - TimeDelta::from(out.unit.at);
+        let [here, there] = [stays, again].map(|encoder| rig.out.iter().rfind(|out| out.unit.feed == encoder.feed));
+        let apart = shift(there.unwrap()) - shift(here.unwrap());
+        assert!((apart - ms(ahead)).abs() < ms(100), "{apart:?}: the rung was put elsewhere");
+        rig.line.close(stays.feed);
+        rig.run(again.units(48.0, 90.0, came));
+        assert_eq!((rig.epochs.len(), rig.anchors.len()), (1, 1), "{leader_goes} {ahead}");
+    }
+}
+
 #[test]
 fn a_rung_that_jumps_alone_is_no_epoch_for_the_others() {
     let (best, other) = (rung(0, 500_000), rung(1, 500_000));
