@@ -93,10 +93,14 @@ impl Cutter {
         Self { target: Target::new(setting.into()), pace: Pace::default(), open: None, flushed: None }
     }
 
-    /// Another rendition leads from now on, with frames from the start of the open segment on.
-    pub(crate) fn hand_over(&mut self) {
+    /// Another rendition leads from now on, with frames from the start of the open segment on. What is shown at one time
+    /// is decoded by so much later in it.
+    pub(crate) fn hand_over(&mut self, later: TimeDelta) {
+        self.open = self.open.map(|open| open + later);
+        self.target.shift(later);
         // Where that brings nothing more of the open segment, it ends with what the other one had.
-        self.pace = Pace::until(self.pace.reach().or(self.open).or(self.flushed));
+        let reach = self.pace.reach().map(|reach| reach + later);
+        self.pace = Pace::until(reach.or(self.open).or(self.flushed));
     }
 
     /// Whether a segment is open.

@@ -132,7 +132,7 @@ fn cell(piece: Piece<Bytes>, name: String, discontinuity: bool, tables: &mut Vec
     let units = piece.units.into_iter().map(|unit| unit.payload).filter(|bytes| !bytes.is_empty());
     let mut parts: Vec<Bytes> = units.collect();
     if !parts.first().is_some_and(|first| begins_with_tables(first)) {
-        parts.splice(0..0, tables.drain(..));
+        parts.splice(0..0, tables.iter().cloned());
     }
     if !newest.is_empty() {
         *tables = newest;

@@ -298,7 +298,8 @@ impl<P> Segmenter<P> {
     /// Another rung leads: what it has from the open slot on goes through the cutter now.
     fn hand_over(&mut self, rung: usize) {
         self.leader = Some(rung);
-        self.cutter.hand_over();
+        let delay = self.lanes.iter().filter(|lane| lane.rung == rung).find_map(Lane::delay);
+        self.cutter.hand_over(delay.map_or(TimeDelta::ZERO, |delay| self.plan.hand_over(delay)));
         let from = self.plan.open_start();
         let mut units = Vec::new();
         for (index, lane) in self.lanes.iter().enumerate().filter(|(_, lane)| lane.rung == rung) {

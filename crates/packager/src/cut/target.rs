@@ -163,6 +163,12 @@ impl Target {
         }
     }
 
+    /// Decode times are by so much later from now on.
+    pub(super) fn shift(&mut self, later: TimeDelta) {
+        self.first = self.first.map(|first| first + later);
+        self.last_key = self.last_key.map(|key| key + later);
+    }
+
     fn note_gop(&mut self, gop: TimeDelta) {
         self.longest_gop = self.longest_gop.max(gop);
     }

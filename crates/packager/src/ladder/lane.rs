@@ -9,6 +9,7 @@ use media::{TimeDelta, Timestamp};
 
 use super::plan::{Boundary, Event, Plan, Slot};
 use super::{Time, Unit};
+use crate::cut::Part;
 
 /// Bytes that a lane holds at most: 12 s, the longest that a segment lasts, at 85 Mbit/s. A source whose clock stands
 /// still sends more than that and never comes to the next cut.
@@ -170,6 +171,16 @@ impl<P> Lane<P> {
         let first = self.next_id - self.queue.len() as u64;
         let units = self.queue.iter().enumerate().map(move |(n, queued)| (first + n as u64, &queued.unit));
         units.filter(move |(_, unit)| from.is_none_or(|from| unit.timing.pts > from + EXACT))
+    }
+
+    /// How much later than decoded its pictures are shown, by the oldest key frame that it holds.
+    pub(super) fn delay(&self) -> Option<TimeDelta> {
+        let mut timings = self
+            .queue
+            .iter()
+            .filter(|queued| queued.unit.part == Part::Lead)
+            .map(|queued| queued.unit.timing);
+        timings.find(|timing| timing.key).map(|key| key.pts - key.dts)
     }
 
     /// When its newest unit came.

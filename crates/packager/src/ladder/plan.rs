@@ -110,6 +110,14 @@ impl Plan {
         true
     }
 
+    /// Another rung leads, in which what is shown was decoded by `delay` before; how much later that is than in the one
+    /// that led.
+    pub(super) fn hand_over(&mut self, delay: TimeDelta) -> TimeDelta {
+        let Some(open) = &mut self.open else { return TimeDelta::ZERO };
+        let before = std::mem::replace(&mut open.decoded, open.slot.start - delay);
+        open.decoded - before
+    }
+
     /// The media ends, in the time of the cutter.
     pub(super) fn end(&mut self, end: Timestamp) {
         if let Some(closed) = self.close(end) {

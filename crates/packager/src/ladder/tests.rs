@@ -30,6 +30,8 @@ struct Source {
     /// When it sends.
     from: i64,
     until: i64,
+    /// Its pictures are shown this much later than decoded.
+    delay: i64,
     /// It is silent from here to there.
     hole: (i64, i64),
     /// Epochs begin there.
@@ -46,6 +48,7 @@ fn source() -> Source {
         lag: 0,
         from: 0,
         until: 20_000,
+        delay: 0,
         hole: (0, 0),
         breaks: Vec::new(),
         program: None,
@@ -69,7 +72,7 @@ impl Source {
             let program = epoch.replace(here) != Some(here) || self.program == Some(ms);
             units.push(Unit {
                 timing: Timing {
-                    dts: at(ms),
+                    dts: at(ms - self.delay),
                     pts: at(ms),
                     duration: TimeDelta::from_millis(PICTURE_MS),
                     key,
@@ -148,6 +151,17 @@ fn a_rung_that_falls_silent_is_not_waited_for_and_comes_back_at_a_key_frame() {
             rows.iter().skip(1).all(|row| row.1 == 2000 && !row.2),
             "for the others nothing happened: {rows:?}"
         );
+    }
+}
+
+/// As one with B-frames and one without.
+#[test]
+fn who_leads_on_may_decode_sooner_or_later() {
+    for delays in [[0, 80], [80, 0], [0, 400]] {
+        let [silent, other] = delays.map(|delay| Source { delay, ..source() });
+        let (_, rows) = run(&[Source { hole: (6400, 12_600), ..silent }, other]);
+        let slots: Vec<_> = rows.iter().map(|row| (row.0, row.1)).collect();
+        assert_eq!(slots, (0..10).map(|n| (n * 2000, 2000)).collect::<Vec<_>>(), "{delays:?}");
     }
 }
 

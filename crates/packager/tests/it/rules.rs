@@ -313,3 +313,25 @@ proptest! {
         }
     }
 }
+
+/// Each of them repeats the tables of the one before.
+#[test]
+fn segments_in_a_row_that_no_tables_are_in() {
+    let stretch = |begin, gops, has_pictures, has_sound| Stretch {
+        begin,
+        pause_ms: 0,
+        gops,
+        has_pictures,
+        has_sound,
+        skew_ms: 0,
+        settles_ms: 0,
+    };
+    let pictures = stretch(Begin::Epoch, vec![69, 1], true, false);
+    let both = Stretch { skew_ms: 1, ..stretch(Begin::Epoch, vec![298, 111, 316], true, true) };
+    let mut watch = Watch::new(5, settings());
+    let at = play(&mut watch, &pictures, 1, 0);
+    let at = play(&mut watch, &both, 2, at);
+    watch.flush();
+    play(&mut watch, &stretch(Begin::Flush, vec![1], false, true), 2, at);
+    watch.finish();
+}

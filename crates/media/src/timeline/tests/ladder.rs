@@ -121,7 +121,8 @@ fn a_rung_that_comes_back_moves_no_wall_clock() {
         let came = Duration::from_millis(12_000_u64.saturating_add_signed(-ahead));
         rig.run(merged([stays.units(7.0, 60.0, secs(0.0)), again.units(0.0, 48.0, came)]));
         let shift = |out: &Out| (out.frame.dts - Timestamp::ZERO) - TimeDelta::from(out.unit.at);
-        let [here, there] = [stays, again].map(|encoder| rig.out.iter().rfind(|out| out.unit.feed == encoder.feed));
+        let [here, there] =
+            [stays, again].map(|encoder| rig.out.iter().rfind(|out| out.unit.feed == encoder.feed));
         let apart = shift(there.unwrap()) - shift(here.unwrap());
         assert!((apart - ms(ahead)).abs() < ms(100), "{apart:?}: the rung was put elsewhere");
         rig.line.close(stays.feed);
