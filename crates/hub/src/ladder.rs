@@ -10,7 +10,8 @@ use media::timeline::{Arrival, FeedId, Pace, Role, Sample, SourceClock, Timeline
 use media::{Codec, Frame, Kind, TimeDelta, Timestamp, Track, TrackId};
 
 use crate::rate::Rate;
-use crate::stream::{MAX_RUNGS, Status, TrackStatus};
+use crate::silence::Silence;
+use crate::stream::{MAX_RUNGS, Pushed, Status, TrackStatus};
 use crate::{Context, Entry};
 
 /// Track ids of each rung: those of 32 rungs fit the 16 bits of an id.
@@ -44,6 +45,7 @@ struct Rung {
     /// tell readers that its first pictures do not follow those before.
     joining: bool,
     context: Option<Arc<Context>>,
+    silence: Silence,
     counters: BTreeMap<TrackId, Counters>,
     rate: Rate,
     last_key: Option<Timestamp>,
@@ -117,9 +119,29 @@ impl Ladder {
         state.tracks = Some(tracks.into());
     }
 
-    /// Puts an access unit of the source that holds the rung on the clock: the entry that it makes there, if it is not
-    /// dropped.
-    pub(crate) fn push(&mut self, rung: usize, feed: FeedId, now: Arrival, unit: Unit) -> Option<Entry> {
+    /// Puts an access unit of the source that holds the rung on the clock and hands over the entries that this makes:
+    /// silence before it, and itself unless it is dropped.
+    pub(crate) fn push(
+        &mut self,
+        rung: usize,
+        feed: FeedId,
+        now: Arrival,
+        unit: Unit,
+        take: impl FnMut(Entry),
+    ) -> Pushed {
+        let was_silent = self.rungs[rung].silence.is_heard();
+        if let Some(frame) = self.place(rung, feed, now, unit) {
+            self.rungs[rung].accept(now, frame, &self.timeline, take);
+        }
+        match (was_silent, self.rungs[rung].silence.is_heard()) {
+            (false, true) => Pushed::SoundAway,
+            (true, false) => Pushed::SoundBack,
+            _ => Pushed::Taken,
+        }
+    }
+
+    /// The frame that an access unit is on the clock.
+    fn place(&mut self, rung: usize, feed: FeedId, now: Arrival, unit: Unit) -> Option<Frame> {
         let Unit { track, dts, cts, key, data } = unit;
         let inner = self.inner(rung, track)?;
         if self.rungs[rung].opus.contains(&track) {
@@ -129,8 +151,7 @@ impl Ladder {
         }
         let step = self.timeline.push(now, Sample { feed, track: inner, dts, cts, key, data });
         // Within the rung it has the number that its source gave it.
-        let frame = Frame { track, ..step.frame? };
-        self.rungs[rung].accept(now, frame, &self.timeline)
+        Some(Frame { track, ..step.frame? })
     }
 
     /// The id of a rung's track on the timeline, where all tracks of all rungs differ.
@@ -155,6 +176,7 @@ impl Ladder {
                 frames: counters.map_or(0, |c| c.frames),
                 bytes: counters.map_or(0, |c| c.bytes),
                 frame_duration: counters.map_or(TimeDelta::ZERO, |c| c.duration),
+                silent: rung.silence.stands_in(track.id),
             }
         };
         Status {
@@ -165,20 +187,39 @@ impl Ladder {
             bits_per_second: rung.rate.bits_per_second(now),
             gop: rung.gop,
             last_arrival: rung.last_arrival,
+            silence: rung.silence.filled(),
             timeline: self.timeline.stats(),
         }
     }
 }
 
 impl Rung {
-    /// Makes the entry of a frame. It belongs to the state that the timeline has now, whichever rung's frame brought it
-    /// about.
-    fn accept(&mut self, now: Arrival, frame: Frame, timeline: &Timeline) -> Option<Entry> {
+    /// Makes the entries of a frame. They belong to the state that the timeline has now, whichever rung's frame brought
+    /// it about.
+    fn accept(&mut self, now: Arrival, frame: Frame, timeline: &Timeline, mut take: impl FnMut(Entry)) {
+        let Some(context) = self.see(timeline) else { return };
+        if self.joining && is_picture(&context, &frame) {
+            if !frame.key {
+                return;
+            }
+            self.joining = false;
+        }
+        let Some(silence) = self.silence.push(now.mono, &frame, &context.tracks) else { return };
+        for frame in silence.into_iter().chain([frame]) {
+            let start = is_start(&context, &frame);
+            self.count(now, &frame, start);
+            take(Entry { context: Arc::clone(&context), frame, arrival: now.mono, start });
+        }
+    }
+
+    /// The state that the next frame belongs to.
+    fn see(&mut self, timeline: &Timeline) -> Option<Arc<Context>> {
         let (epoch, anchor) = (timeline.epoch()?, timeline.anchor());
         let old = self.context.as_deref();
         let is_new = old.is_none_or(|old| old.epoch != epoch);
         if is_new {
             self.counters.clear();
+            self.silence.begin();
             self.last_key = None;
         }
         let pending = self.tracks.take();
@@ -189,16 +230,7 @@ impl Rung {
                 self.context = Some(Arc::new(context));
             }
         }
-        let context = Arc::clone(self.context.as_ref()?);
-        let start = is_start(&context, &frame);
-        if self.joining && is_picture(&context, &frame) {
-            if !frame.key {
-                return None;
-            }
-            self.joining = false;
-        }
-        self.count(now, &frame, start);
-        Some(Entry { context, frame, arrival: now.mono, start })
+        self.context.clone()
     }
 
     fn count(&mut self, now: Arrival, frame: &Frame, start: bool) {

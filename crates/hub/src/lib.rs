@@ -12,10 +12,11 @@ mod ladder;
 mod log;
 mod rate;
 mod ring;
+mod silence;
 mod stream;
 mod sync;
 
 pub use entry::{Context, Entry};
 pub use log::{Item, Limits, Log, Place};
 pub use ring::{Cursor, Read, Ring};
-pub use stream::{Feed, Haste, MAX_RUNGS, Status, Stream, TrackStatus};
+pub use stream::{Feed, Haste, MAX_RUNGS, Pushed, Status, Stream, TrackStatus};

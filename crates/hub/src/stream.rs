@@ -40,6 +40,19 @@ pub struct Feed {
     id: FeedId,
 }
 
+/// What became of an access unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pushed {
+    /// Nothing: another source has taken the stream.
+    Refused,
+    /// It was put on the clock, or dropped where it had no place there.
+    Taken,
+    /// The same, and from here on silence stands in for sound that does not come any more.
+    SoundAway,
+    /// The same, and the source's own sound is back.
+    SoundBack,
+}
+
 /// What is known of one track.
 #[derive(Clone, Debug)]
 pub struct TrackStatus {
@@ -51,6 +64,8 @@ pub struct TrackStatus {
     pub bytes: u64,
     /// How long a frame lasts, zero where unknown.
     pub frame_duration: TimeDelta,
+    /// The source sends none of it at present, and silence stands in for it.
+    pub silent: bool,
 }
 
 /// A snapshot of a stream for people.
@@ -70,6 +85,8 @@ pub struct Status {
     pub gop: Option<TimeDelta>,
     /// Monotonic time of the last frame's arrival.
     pub last_arrival: Option<Duration>,
+    /// Silent access units that stood in for sound that did not come, so far.
+    pub silence: u64,
     /// What the timeline had to do, for all rungs of the ladder together.
     pub timeline: Stats,
 }
@@ -161,18 +178,15 @@ impl Feed {
     }
 
     /// One access unit, with its decode time as the source counts it (`dts`, which may wrap) and the distance of
-    /// its presentation time (`cts`) in the same units. False: another source has taken the stream.
-    pub fn push(&self, now: Arrival, track: TrackId, dts: u64, cts: i64, key: bool, data: Bytes) -> bool {
+    /// its presentation time (`cts`) in the same units.
+    pub fn push(&self, now: Arrival, track: TrackId, dts: u64, cts: i64, key: bool, data: Bytes) -> Pushed {
         let mut ladder = self.stream.lock();
         if !ladder.is_current(self.stream.rung, self.id) {
-            return false;
+            return Pushed::Refused;
         }
-        if let Some(entry) = ladder.push(self.stream.rung, self.id, now, Unit { track, dts, cts, key, data })
-        {
-            // Written under the ladder's lock, so that entries enter the ring in the order of the timeline.
-            self.stream.ring.push(entry);
-        }
-        true
+        // Written under the ladder's lock, so that entries enter the ring in the order of the timeline.
+        let take = |entry| self.stream.ring.push(entry);
+        ladder.push(self.stream.rung, self.id, now, Unit { track, dts, cts, key, data }, take)
     }
 
     /// Whether anybody waits for each frame, see [`Stream::hasten`].

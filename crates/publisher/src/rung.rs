@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use hub::Pushed;
 use media::timeline::SourceClock;
 
 use crate::code::Code;
@@ -22,6 +23,8 @@ const SENDING: Duration = Duration::from_millis(1500);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// A rung without a frame for this long is not what a viewer wants who leaves the choice to us.
 const FRESH: Duration = Duration::from_secs(3);
+/// What is said while silence stands in for sound.
+const SOUND_AWAY: &str = "the source sends pictures and no sound: silence stands in for it";
 
 /// What a rung is made of.
 pub(crate) struct Rung {
@@ -202,6 +205,16 @@ impl Rung {
         lock(&self.unsupported).insert(warning);
     }
 
+    /// Logs what an access unit of the source brought about.
+    pub(crate) fn note_pushed(&self, pushed: Pushed) {
+        let (stream, rendition) = (&self.code, &self.shown);
+        match pushed {
+            Pushed::SoundAway => tracing::warn!(%stream, rendition, "{SOUND_AWAY}"),
+            Pushed::SoundBack => tracing::info!(%stream, rendition, "the sound of the source is back"),
+            Pushed::Taken | Pushed::Refused => {}
+        }
+    }
+
     /// Remembers that a part of the source was damaged and left out, and logs it, now and then at most: a source may be
     /// damaged throughout.
     pub(crate) fn set_damaged(&self, now: Duration, error: &str) {
@@ -232,10 +245,11 @@ impl Rung {
     }
 
     /// What viewers will miss, as sentences.
-    fn warnings(&self) -> Vec<String> {
+    fn warnings(&self, media: &hub::Status) -> Vec<String> {
         let of_outputs =
             self.ts.warnings().into_iter().chain(self.cutting.warnings()).chain(self.rtmp.warnings());
-        of_outputs.chain(lock(&self.unsupported).iter().cloned()).collect()
+        let silent = media.tracks.iter().any(|track| track.silent).then(|| SOUND_AWAY.to_owned());
+        of_outputs.chain(silent).chain(lock(&self.unsupported).iter().cloned()).collect()
     }
 
     /// The rung as seen from outside.
@@ -245,8 +259,8 @@ impl Rung {
             config: lock(&self.config).clone(),
             source: lock(&self.source).as_deref().map(source_status),
             silent_for: media.last_arrival.map(|last| now.saturating_sub(last)),
+            warnings: self.warnings(&media),
             media,
-            warnings: self.warnings(),
             late_frames: self.ts.dropped(),
             last_error: lock(&self.last_error).clone(),
         }

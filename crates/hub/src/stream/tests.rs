@@ -70,11 +70,11 @@ fn who_took_the_stream_last_is_the_one_who_may_write() {
     old.set_tracks(vec![data(0)]);
     let new = stream.open(SourceClock::RTMP);
     new.set_tracks(vec![data(0)]);
-    assert!(!old.push(at(0), TrackId(0), 0, 0, true, Bytes::new()));
+    assert_eq!(old.push(at(0), TrackId(0), 0, 0, true, Bytes::new()), Pushed::Refused);
     assert!(!old.is_current() && new.is_current());
     drop(old);
     assert!(stream.status(Duration::ZERO).fed, "leaving late ends nobody else's source");
-    assert!(new.push(at(0), TrackId(0), 0, 0, true, Bytes::new()));
+    assert_eq!(new.push(at(0), TrackId(0), 0, 0, true, Bytes::new()), Pushed::Taken);
 }
 
 #[test]

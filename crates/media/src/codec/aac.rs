@@ -2,6 +2,7 @@
 //! (1.A.2.2).
 
 mod program;
+mod silence;
 
 use bytes::Bytes;
 
@@ -20,6 +21,8 @@ const ADTS_MAX_FRAME: usize = 0x1fff;
 
 /// Audio object types, table 1.17.
 mod object {
+    /// Low complexity, what nearly all streams are.
+    pub(super) const LC: u8 = 2;
     /// Long term prediction: the last that ADTS can tell.
     pub(super) const LTP: u8 = 4;
     pub(super) const SBR: u8 = 5;
@@ -193,6 +196,13 @@ impl Config {
         }
     }
 
+    /// An access unit in which nothing is heard. SBR and PS add nothing to it.
+    ///
+    /// None for object types other than AAC-LC, and where a program config element tells the channels.
+    pub fn silence(&self) -> Option<Bytes> {
+        (self.core == object::LC).then(|| silence::unit(self.channel_config)).flatten()
+    }
+
     /// The ADTS header before a raw access unit of `payload_len` bytes, without CRC. SBR and PS are then implicit.
     ///
     /// Fails for what ADTS has no words for: other object types than 1 to 4, frames of 960 samples, rates outside
@@ -351,6 +361,16 @@ mod tests {
         assert_eq!((seen.object_type(), seen.audio().sample_rate, seen.audio().channels), (2, 24_000, 1));
         assert!(config(&[0x11, 0x94]).adts_header(10).is_err());
         assert!(config(&[0xb9, 0x90, 0]).adts_header(10).is_err());
+    }
+
+    /// As they were decoded by ffmpeg, with as many channels and no sound.
+    #[test]
+    fn silent_access_units() {
+        let silence = |asc: &[u8]| config(asc).silence().map(|unit| unit.to_vec());
+        assert_eq!(silence(&[0x11, 0x88]), Some(vec![0, 0, 0, 7]));
+        assert_eq!(silence(&[0x11, 0x90]), Some(vec![0x21, 0, 0, 0, 0, 0x1c]));
+        assert_eq!(silence(&[0xb9, 0x90, 0]), None, "another object type");
+        assert_eq!(silence(AAC_HEXAGONAL), None, "a program config element");
     }
 
     #[test]

@@ -18,7 +18,9 @@ mod testdata;
 pub mod vp9;
 mod vui;
 
-use crate::{AudioInfo, Kind, VideoInfo};
+use bytes::Bytes;
+
+use crate::{AudioInfo, Kind, TimeDelta, VideoInfo};
 
 /// A track's codec with its configuration.
 #[derive(Clone, PartialEq, Debug)]
@@ -111,6 +113,24 @@ impl Codec {
         }
     }
 
+    /// An access unit in which nothing is heard, and how long it lasts. None for pictures and data, and for codecs and
+    /// configurations of which we make none.
+    pub fn silence(&self) -> Option<(Bytes, TimeDelta)> {
+        match self {
+            Self::Aac(config) => {
+                let audio = config.audio();
+                let samples = audio.samples_per_frame?;
+                Some((config.silence()?, TimeDelta::from_scale(samples.into(), audio.sample_rate)))
+            }
+            Self::Opus(config) => {
+                let packet = config.silence()?;
+                let samples = opus::samples(&packet)?;
+                Some((packet, TimeDelta::from_scale(samples.into(), opus::SAMPLE_RATE)))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether decoding may start at this access unit (ISO/IEC 14496-15 length-prefixed form where that applies).
     pub fn is_random_access(&self, data: &[u8]) -> bool {
         match self {
@@ -192,7 +212,7 @@ mod tests {
             (Kind::Audio, "FLAC", Some("fLaC".into()))
         );
         assert!(flac.is_random_access(&[]));
-        let opaque = Codec::Opaque(opaque::Config { stream_type: 0x86, descriptors: bytes::Bytes::new() });
+        let opaque = Codec::Opaque(opaque::Config { stream_type: 0x86, descriptors: Bytes::new() });
         assert_eq!((opaque.kind(), opaque.codec_string()), (Kind::Data, None));
     }
 

@@ -92,6 +92,16 @@ impl Config {
         &self.mapping
     }
 
+    /// A packet of 20 ms in which nothing is heard (RFC 6716 3.1: one CELT frame of full bandwidth). None where several
+    /// streams make up a packet.
+    pub fn silence(&self) -> Option<Bytes> {
+        match (self.streams, self.coupled) {
+            (1, 0) => Some(Bytes::from_static(&[31 << 3, 0xff, 0xfe])),
+            (1, 1) => Some(Bytes::from_static(&[31 << 3 | 1 << 2, 0xff, 0xfe])),
+            _ => None,
+        }
+    }
+
     /// 48 kHz and the channels; each packet has its own length, see [`samples`].
     pub fn audio(&self) -> AudioInfo {
         AudioInfo { sample_rate: SAMPLE_RATE, channels: self.channels.into(), samples_per_frame: None }

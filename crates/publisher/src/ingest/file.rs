@@ -233,7 +233,8 @@ impl<'a> Player<'a> {
             due = now;
         }
         tokio::time::sleep(due.saturating_sub(now)).await;
-        self.intake.unit(self.service.clock.now(), Unit { track, dts, cts: cts_ms.into(), key, data });
+        let unit = Unit { track, dts, cts: cts_ms.into(), key, data };
+        self.publication.rung().note_pushed(self.intake.unit(self.service.clock.now(), unit));
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hub::Pushed;
 use media::timeline::Arrival;
 use media::{Codec, Kind, Track, TrackId};
 
@@ -61,9 +62,9 @@ impl Intake {
         }
     }
 
-    /// One access unit; of a track that was never promised it is dropped. False: another source has the stream.
-    pub(crate) fn unit(&mut self, now: Arrival, unit: Unit) -> bool {
-        let Some(known) = self.tracks.get_mut(&unit.track) else { return true };
+    /// One access unit; of a track that was never promised it is dropped.
+    pub(crate) fn unit(&mut self, now: Arrival, unit: Unit) -> Pushed {
+        let Some(known) = self.tracks.get_mut(&unit.track) else { return Pushed::Taken };
         let first = !std::mem::replace(&mut known.seen, true);
         if self.live {
             if first {
@@ -74,15 +75,15 @@ impl Intake {
         self.held_bytes += unit.data.len();
         self.held.push((now, unit));
         if !self.is_complete(now) {
-            return self.feed.is_current();
+            return if self.feed.is_current() { Pushed::Taken } else { Pushed::Refused };
         }
         self.live = true;
         self.announce();
         let held = std::mem::take(&mut self.held);
-        held.into_iter().fold(true, |_, (arrival, unit)| self.push(arrival, unit))
+        held.into_iter().fold(Pushed::Taken, |_, (arrival, unit)| self.push(arrival, unit))
     }
 
-    fn push(&self, now: Arrival, unit: Unit) -> bool {
+    fn push(&self, now: Arrival, unit: Unit) -> Pushed {
         self.feed.push(now, unit.track, unit.dts, unit.cts, unit.key, unit.data)
     }
 
@@ -140,7 +141,7 @@ mod tests {
             let mono = Duration::from_millis(ms);
             let now = Arrival { mono, wall: Timestamp::from_duration(mono) };
             let data = Bytes::from_static(b"unit");
-            self.intake.unit(now, Unit { track, dts: ms, cts: 0, key: true, data })
+            self.intake.unit(now, Unit { track, dts: ms, cts: 0, key: true, data }) != Pushed::Refused
         }
 
         /// How many tracks each frame that has come out belongs beside.

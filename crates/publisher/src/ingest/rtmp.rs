@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use hub::Pushed;
 use media::timeline::SourceClock;
 use rtmp::flv::{self, Media};
 use rtmp::server::{Event, Output, Request, Session, code};
@@ -438,8 +439,9 @@ impl Connection {
                     let now = self.service.clock.now();
                     publishing.publication.session.note_media(now.mono);
                     let unit = Unit { track, dts: dts_ms.into(), cts: cts_ms.into(), key, data };
-                    if !publishing.intake.unit(now, unit) {
-                        return Err(Left::Because(Ended::TakenOver));
+                    match publishing.intake.unit(now, unit) {
+                        Pushed::Refused => return Err(Left::Because(Ended::TakenOver)),
+                        pushed => publishing.publication.rung().note_pushed(pushed),
                     }
                 }
                 Media::Unsupported { what } => publishing.publication.rung().set_unsupported(&what),

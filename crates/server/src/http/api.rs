@@ -106,6 +106,8 @@ struct Timeline {
     gaps: u64,
     repaired: u64,
     dropped: u64,
+    /// Silent access units that stood in for sound that did not come.
+    silence: u64,
     /// Frames too late, against the other tracks, for MPEG-TS.
     late: u64,
 }
@@ -186,6 +188,7 @@ fn stream(status: StreamStatus) -> Stream {
             gaps: status.media.timeline.gaps,
             repaired: status.media.timeline.repaired,
             dropped: status.media.timeline.dropped,
+            silence: status.media.silence,
             late: status.late_frames,
         },
         outputs: outputs(&code, status.protocols),

@@ -71,13 +71,15 @@ fn a_rungs_context_tells_of_an_epoch_and_an_anchor_that_another_rung_brought() {
     let mut cursors = [0, 1].map(|rung: usize| rungs[rung].subscribe().expect("open"));
     let feeds = [open(&rungs[0]), open(&rungs[1])];
     for (ms, track, key) in frames(0, 3000) {
-        feeds.iter().for_each(|feed| assert!(feed.push(at(ms), track, ms, 0, key, made(ms))));
+        feeds
+            .iter()
+            .for_each(|feed| assert_eq!(feed.push(at(ms), track, ms, 0, key, made(ms)), Pushed::Taken));
     }
     // The encoder begins anew; the second rung's frames come behind the first one's.
     for (ms, track, key) in frames(0, 3000) {
-        feeds
-            .iter()
-            .for_each(|feed| assert!(feed.push(at(3000 + ms), track, ms + 500_000, 0, key, made(ms))));
+        feeds.iter().for_each(|feed| {
+            assert_eq!(feed.push(at(3000 + ms), track, ms + 500_000, 0, key, made(ms)), Pushed::Taken)
+        });
     }
     for cursor in &mut cursors {
         let entries = read(cursor);
@@ -106,7 +108,8 @@ fn a_rung_that_is_published_twice_takes_that_rung_alone() {
     send(&first, 0, 2000, 0, 0);
     send(&other, 0, 2000, 0, 0);
     let second = open(&rungs[0]);
-    assert!(!first.is_current() && !first.push(at(2000), TrackId::VIDEO, 2000, 0, true, made(2000)));
+    assert!(!first.is_current());
+    assert_eq!(first.push(at(2000), TrackId::VIDEO, 2000, 0, true, made(2000)), Pushed::Refused);
     assert!(second.is_current() && other.is_current());
     send(&second, 4000, 6000, 0, 0);
     assert_eq!(epochs(&read(&mut cursor)), [0], "the other rung ran on");
@@ -145,8 +148,8 @@ fn a_track_that_has_no_number_on_a_ladder_is_dropped() {
     let rungs = Stream::ladder(LIMITS, MAX_RUNGS);
     let feed = rungs[MAX_RUNGS - 1].open(SourceClock::RTMP);
     feed.set_tracks(vec![data(2047), data(2048)]);
-    assert!(feed.push(at(0), TrackId(2047), 0, 0, true, Bytes::new()));
-    assert!(feed.push(at(0), TrackId(2048), 0, 0, true, Bytes::new()));
+    assert_eq!(feed.push(at(0), TrackId(2047), 0, 0, true, Bytes::new()), Pushed::Taken);
+    assert_eq!(feed.push(at(0), TrackId(2048), 0, 0, true, Bytes::new()), Pushed::Taken);
     let status = rungs[MAX_RUNGS - 1].status(Duration::ZERO);
     assert_eq!(status.tracks.iter().map(|track| track.frames).collect::<Vec<_>>(), [1, 0]);
 }
@@ -227,7 +230,7 @@ proptest! {
                 Event::Close => feeds[rung] = None,
                 Event::Frame { stamp, made: ms_made, track, key } => {
                     let feed = feeds[rung].as_ref().expect("open");
-                    prop_assert!(feed.push(at(ms), track, stamp, 0, key, made(ms_made)));
+                    prop_assert_eq!(feed.push(at(ms), track, stamp, 0, key, made(ms_made)), Pushed::Taken);
                 }
             }
         }
