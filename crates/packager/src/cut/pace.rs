@@ -22,7 +22,8 @@ pub(super) struct Pace {
     lead_end: Option<Timestamp>,
     /// How much later than decoded the newest key frame is shown.
     delay: TimeDelta,
-    /// How much earlier than the leading track the others arrive for the same time.
+    /// How much earlier than the leading track the others arrive for the same time. Where they arrive later it is zero:
+    /// nothing would be there yet at a time that is counted on from theirs.
     skew: TimeDelta,
     /// Newest time of a following track since the last leading frame.
     followed: Option<Timestamp>,
@@ -58,7 +59,7 @@ impl Pace {
         // Behind a hole in the media there is nothing to compare with.
         let hole = self.lead_end.is_some_and(|end| frame.dts - end > HOLE);
         if let Some(followed) = self.followed.take().filter(|_| !hole) {
-            self.skew = (followed - frame.dts).clamp(-MAX_SKEW, MAX_SKEW);
+            self.skew = (followed - frame.dts).clamp(TimeDelta::ZERO, MAX_SKEW);
         }
         let own = (frame.duration > TimeDelta::ZERO).then_some(frame.duration);
         let step = self.last.map(|last| frame.dts - last).or(own);

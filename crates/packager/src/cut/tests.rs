@@ -254,3 +254,18 @@ fn a_hole_in_all_tracks_is_no_skew() {
     assert_eq!(starts, [0, 2000, 4000, 11_500, 13_500, 15_500]);
     assert_eq!(cuts.iter().filter(|cut| cut.discontinuity).count(), 2);
 }
+
+#[test]
+fn sound_that_comes_late_does_not_say_that_pictures_are_further_than_it_is() {
+    let mut frames = gops(6000, 2000);
+    frames.extend(sounds(0, 20_000, Part::Follow));
+    let frames = interleave(frames, -1000);
+    let mut cutter = Cutter::new(Duration::from_secs(2));
+    let mut reach = Timestamp::ZERO;
+    cutter.join(&frames[0].0, frames[0].1);
+    for (frame, part) in &frames[1..] {
+        reach = reach.max(frame.dts + frame.duration);
+        let cut = cutter.push(frame, *part);
+        assert!(cut.is_none_or(|cut| cut.start <= reach), "{cut:?} where the media has come to {reach:?}");
+    }
+}
