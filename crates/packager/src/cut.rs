@@ -108,6 +108,16 @@ impl Cutter {
         self.open.is_some()
     }
 
+    /// EXT-X-TARGETDURATION in seconds, once it is fixed.
+    pub(crate) fn target_duration(&self) -> Option<u32> {
+        self.target.announced()
+    }
+
+    /// What no segment may exceed; before the target is fixed, the least that this can come to be.
+    pub(crate) fn limit(&self) -> TimeDelta {
+        self.target.least_limit()
+    }
+
     /// A segment begins with this frame, and nothing goes on from what was before: an epoch, a change of tracks,
     /// a skip, or the first frame of all.
     pub fn join(&mut self, frame: &Timing, part: Part) -> Cut {

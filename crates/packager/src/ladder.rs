@@ -254,6 +254,7 @@ impl<P> Segmenter<P> {
     /// Ends the open segments where the media ends.
     fn flush(&mut self) -> Vec<Row<P>> {
         if let Some(end) = self.cutter.flush() {
+            self.plan.set_limits(self.cutter.target_duration(), self.cutter.limit());
             self.plan.end(end);
             self.open_rows();
         }
@@ -330,6 +331,7 @@ impl<P> Segmenter<P> {
         };
         let Some(cut) = cut else { return };
         self.break_due.take_if(|due| cut.discontinuity && arrival >= *due);
+        self.plan.set_limits(self.cutter.target_duration(), self.cutter.limit());
         let number = self.plan.cut(&cut, epoch, self.time.now);
         self.lanes[lane].mark(id, number);
         self.open_rows();

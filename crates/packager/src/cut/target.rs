@@ -74,6 +74,17 @@ impl Target {
         self.fixed.map_or_else(|| MAX + ROUNDED_DOWN, |(_, seconds)| limit_of(seconds))
     }
 
+    /// The least that the limit can come to be, as far as is known.
+    pub(super) fn least_limit(&self) -> TimeDelta {
+        limit_of(self.announced().unwrap_or_else(|| self.seconds(self.aim())))
+    }
+
+    /// TARGETDURATION that goes with an aim.
+    fn seconds(&self, aim: TimeDelta) -> u32 {
+        let covering = u32::try_from(self.longest_segment.to_scale(1)).unwrap_or(u32::MAX);
+        seconds_for(aim).max(covering)
+    }
+
     /// Where to cut when no key frame is to be expected at all.
     pub(super) fn aim_without_keys(&self) -> TimeDelta {
         self.fixed.map_or(MAX, |(aim, _)| aim)
@@ -152,8 +163,7 @@ impl Target {
             self.note_gop(end - key);
         }
         let aim = self.aim();
-        let covering = u32::try_from(self.longest_segment.to_scale(1)).unwrap_or(u32::MAX);
-        self.fixed = Some((aim, seconds_for(aim).max(covering)));
+        self.fixed = Some((aim, self.seconds(aim)));
     }
 
     /// The media breaks off at `end`: the GOP under way has no end that tells its length.

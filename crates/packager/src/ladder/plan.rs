@@ -7,11 +7,6 @@ use media::{TimeDelta, Timestamp};
 
 use crate::cut::Cut;
 
-/// The longest target duration that there is.
-const LONGEST_TARGET: TimeDelta = TimeDelta::from_secs(12);
-/// A segment may exceed the target by this and still be rounded down to it.
-const ROUNDED_DOWN: TimeDelta = TimeDelta::from_millis(499);
-
 /// A stretch of presentation time that every lane has one segment for, or none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slot {
@@ -77,11 +72,17 @@ pub(super) struct Plan {
     next: u64,
     epoch: Option<u64>,
     target_duration: Option<u32>,
+    limit: TimeDelta,
     /// Duration of the newest closed slot.
     usual: Option<TimeDelta>,
 }
 
 impl Plan {
+    /// What the cutter knows of how long segments may be, as of the event that comes next.
+    pub(super) fn set_limits(&mut self, target_duration: Option<u32>, limit: TimeDelta) {
+        (self.target_duration, self.limit) = (target_duration, limit);
+    }
+
     /// A slot begins, of this epoch; its number.
     pub(super) fn cut(&mut self, cut: &Cut, epoch: u64, arrival: Duration) -> u64 {
         let (number, at) = (self.next, cut.start + cut.delay);
@@ -91,7 +92,6 @@ impl Plan {
         self.open = Some(Open { slot, decoded: cut.start });
         self.next += 1;
         self.epoch = Some(epoch);
-        self.target_duration = cut.target_duration.or(self.target_duration);
         let (independent, discontinuity) = (cut.independent, cut.discontinuity);
         let begun = Boundary { number, epoch, at, independent, discontinuity, arrival };
         self.events.push_back(Event { closed, begun: Some(begun) });
@@ -172,11 +172,9 @@ impl Plan {
         self.target_duration
     }
 
-    /// What no segment may exceed.
+    /// What no piece may exceed, whatever the target comes to be.
     pub(super) fn limit(&self) -> TimeDelta {
-        let target =
-            self.target_duration.map_or(LONGEST_TARGET, |seconds| TimeDelta::from_secs(seconds.into()));
-        target + ROUNDED_DOWN
+        self.limit
     }
 
     /// Whether a piece that begins then, rather than with its slot, is likely not to exceed the limit.
