@@ -61,6 +61,8 @@ pub(super) struct Lane<P> {
     open: Option<Open>,
     /// Where its last piece ended, when that was because nothing came any more.
     ended: Option<Timestamp>,
+    /// Where its newest piece starts, or the slot that it had none of.
+    told: Option<Timestamp>,
     heard: Option<Duration>,
     /// Cuts in a row that lay beside the planned ones.
     beside: u32,
@@ -91,6 +93,8 @@ enum Decision {
     Wait,
     /// Its piece begins with this unit.
     Begin { index: usize, exact: bool },
+    /// The open piece is that of this slot, for it begins after the one before has ended.
+    Stay,
     /// It has no media there.
     Absent,
 }
@@ -126,6 +130,7 @@ impl<P> Lane<P> {
             next_event,
             open: None,
             ended: None,
+            told: None,
             heard: None,
             beside: 0,
         }
@@ -218,13 +223,21 @@ impl<P> Lane<P> {
     ) {
         while let Some(event) = plan.event(self.next_event).copied() {
             let decision = match &event.begun {
-                Some(boundary) => self.decide(boundary, plan, time),
+                Some(boundary) => {
+                    let missed = event.closed.filter(|_| self.open.is_none()).map(|slot| slot.start);
+                    self.told = self.told.max(missed);
+                    self.decide(boundary, plan, time)
+                }
                 None => Decision::Absent,
             };
             let closing = Closing { slot: event.closed, limit: plan.limit(), leads, late: None };
             let piece = match decision {
                 Decision::Wait => return,
                 Decision::Begin { index, exact } => self.begin(index, exact, &event, &closing),
+                Decision::Stay => {
+                    self.stay(&event);
+                    None
+                }
                 Decision::Absent => self.leave(&event, &closing),
             };
             if let Some((closed, piece)) = event.closed.zip(piece) {
@@ -266,6 +279,9 @@ impl<P> Lane<P> {
             } else if goes_on {
                 last = index;
             }
+        }
+        if self.open.is_some_and(|open| open.epoch == boundary.epoch && open.start >= boundary.at) {
+            return Decision::Stay;
         }
         self.nearest(first..last, goes_on, boundary, plan, late)
     }
@@ -317,7 +333,7 @@ impl<P> Lane<P> {
         }
         // Sound may begin anywhere: where some is missing, behind the hole.
         let before = candidates().filter(is_key).rfind(|&n| n > 0 && shown(n) < at);
-        let before = before.filter(|&n| self.queue[n].unit.has_pictures());
+        let before = before.filter(|&n| self.queue[n].unit.has_pictures() && self.is_news(n));
         let nearest = [before, after].into_iter().flatten().min_by_key(|&n| (shown(n) - at).abs());
         let near = |n: usize| match goes_on || self.queue[n].unit.has_pictures() {
             true => near,
@@ -357,7 +373,20 @@ impl<P> Lane<P> {
 
     /// Whether decoding may start with that unit, or goes on with it.
     fn may_begin(&self, index: usize) -> bool {
-        self.open.is_some() || self.queue[index].unit.timing.key
+        self.open.is_some() || self.queue[index].unit.timing.key && self.is_news(index)
+    }
+
+    /// Whether the unit is shown after the start of what was told last: a gap that was told is not filled any more.
+    fn is_news(&self, index: usize) -> bool {
+        self.told.is_none_or(|told| self.queue[index].unit.timing.pts >= told + SHORTEST)
+    }
+
+    /// The open piece is that of the slot that begins.
+    fn stay(&mut self, event: &Event) {
+        if let (Some(open), Some(boundary)) = (&mut self.open, &event.begun) {
+            open.offset = open.start - boundary.at;
+        }
+        self.told = self.told.max(event.closed.map(|slot| slot.start));
     }
 
     /// A piece begins with that unit. The one that ends there, if there is media for it.
@@ -414,6 +443,11 @@ impl<P> Lane<P> {
             units.truncate(other);
         }
         let (open, closed) = (self.open.take()?, closing.slot?);
+        if open.start >= closed.end() {
+            self.told = self.told.max(Some(closed.start));
+            return None;
+        }
+        self.told = self.told.max(Some(open.start));
         let end = units.iter().map(Unit::end).max()?;
         if !closing.leads && closed.end() - end > HOLE {
             return None;

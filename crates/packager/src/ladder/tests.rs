@@ -212,6 +212,19 @@ fn another_program_of_one_rung_is_a_break_for_all() {
 }
 
 #[test]
+fn a_gap_that_was_told_is_not_filled_any_more() {
+    let broken = Source { program: Some(6040), ..source() };
+    let (_, rows) = run(&[broken, Source { hole: (4400, 6000), program: Some(6000), lag: 50, ..source() }]);
+    let starts: Vec<(i64, bool)> = rows.iter().map(|row| (row.0, row.3[1].is_some())).collect();
+    assert_eq!(
+        starts[2..5],
+        [(4000, false), (6000, false), (6040, false)],
+        "it is told from its next key frame on"
+    );
+    assert!(rows[5..].iter().all(|row| row.3[1].is_some_and(|(first, _)| first >= 8000)), "{rows:?}");
+}
+
+#[test]
 fn a_ladder_of_twelve() {
     let sources: Vec<Source> = (0..12).map(|n| Source { lag: n * 37 % 300, ..source() }).collect();
     let (_, rows) = run(&sources);

@@ -176,6 +176,33 @@ fn plain(has_sound: bool, lag: i64, course: &[(Next, i64)]) -> Rung {
 }
 
 #[test]
+fn what_comes_back_does_not_begin_before_the_gap_that_was_told() {
+    // Its key frame comes in the moment in which the slot that it belongs to was given up, and is not 40 ms long.
+    let size = [(Next::Gone(1468), 7811), (Next::GoesOn, 5122), (Next::Size, 1000)];
+    let rungs = vec![plain(false, 0, &size), plain(false, 0, &[(Next::Gone(12_361), 2560)])];
+    watch(&[Run { pause: 0, rungs }]);
+}
+
+#[test]
+fn a_piece_that_begins_after_its_slot_belongs_to_the_next_one() {
+    let rarely = |lag, gop, course: &[(Next, i64)]| {
+        let rung = plain(false, lag, course);
+        Rung { pictures: Pictures { gop, ..rung.pictures }, ..rung }
+    };
+    let first = vec![
+        rarely(0, 102, &[(Next::GoesOn, 4312), (Next::Gone(17_560), 3609)]),
+        rarely(1387, 252, &[]),
+        plain(false, 0, &[(Next::GoesOn, 1000), (Next::GoesOn, 1000)]),
+    ];
+    let second = vec![
+        plain(false, 70, &[(Next::Size, 1000)]),
+        rarely(1078, 102, &[(Next::Gone(40), 1000)]),
+        plain(false, 0, &[(Next::GoesOn, 2521)]),
+    ];
+    watch(&[Run { pause: 0, rungs: first }, Run { pause: 0, rungs: second }]);
+}
+
+#[test]
 fn a_target_that_is_fixed_where_the_media_ends_holds_for_what_ends_there() {
     let (mut long, mut early) =
         (plain(false, 0, &[(Next::Sound, 4081)]), plain(false, 0, &[(Next::GoesOn, 14_161)]));
