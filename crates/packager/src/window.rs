@@ -15,6 +15,9 @@ use crate::segment::{Body, File, FileKind, Segment};
 use crate::settings::Settings;
 use hold::Hold;
 
+/// Dates are told to the millisecond.
+const DATE: TimeDelta = TimeDelta::from_millis(1);
+
 /// A row whose segments are made.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Ready {
@@ -173,7 +176,7 @@ impl Window {
     /// Lists a row, unless no lane has begun yet.
     ///
     /// A wall clock that was set back never takes the time that is told back with it: it is caught up with over the next
-    /// rows.
+    /// rows. Nor does a segment whose first picture is only guessed at, or that overlaps a short gap.
     fn list(&mut self, row: Ready, date: Timestamp, added: &mut Vec<File>) -> bool {
         let least = |last: &Listed| last.date + TimeDelta::from_ticks(last.slot.duration.ticks() / 2);
         let date = self.listed.back().map_or(date, |last| date.max(least(last)));
@@ -188,13 +191,16 @@ impl Window {
         if !self.begun.contains(&true) {
             return false;
         }
-        let cells = row.cells.into_iter().zip(&self.begun).map(|(cell, begun)| {
+        let last = self.listed.back();
+        let cells = row.cells.into_iter().zip(&self.begun).enumerate().map(|(lane, (cell, begun))| {
+            let before = last.and_then(|row| row.segment(lane)).map(|segment| segment.program_date_time);
+            let rising = |date: Timestamp| before.map_or(date, |before| date.max(before + DATE));
             let Some(Cell { name, kind, init, mut body, parts }) = cell else {
-                return begun.then(|| Arc::new(gap(sequence, &slot, date)));
+                return begun.then(|| Arc::new(gap(sequence, &slot, rising(date))));
             };
             added.push(File { name: name.clone(), kind, parts });
             body.discontinuity = slot.discontinuity;
-            let program_date_time = date + (body.start - slot.start);
+            let program_date_time = rising(date + (body.start - slot.start));
             Some(Arc::new(Segment { sequence, name, program_date_time, gap: false, init, body }))
         });
         let cells = cells.collect();

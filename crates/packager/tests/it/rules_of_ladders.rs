@@ -211,3 +211,10 @@ fn a_target_that_is_fixed_where_the_media_ends_holds_for_what_ends_there() {
     let second = vec![plain(false, 346, &[]), plain(false, 346, &[])];
     watch(&[Run { pause: 0, rungs: vec![long, early] }, Run { pause: 3493, rungs: second }]);
 }
+
+#[test]
+fn dates_rise_where_the_first_picture_is_not_known() {
+    let mut reordered = plain(false, 0, &[(Next::Size, 1000)]);
+    reordered.pictures.order = Order::Closed;
+    watch(&[Run { pause: 0, rungs: vec![reordered, plain(false, 0, &[(Next::Size, 1521)])] }]);
+}
