@@ -185,8 +185,10 @@ impl Timeline {
         match feed.judge(source, leads, now.mono, raw, sample) {
             Verdict::Take { mapping, gap } => {
                 let time = mapping.hub(raw);
+                let behind = self.output.behind(sample.track, time);
                 let too_late = source.floor.is_some_and(|floor| time < floor)
-                    || self.output.behind(sample.track, time) > track::BACKWARD;
+                    || feed.repeats(sample, &mapping, behind, now.mono)
+                    || behind > track::BACKWARD;
                 if !too_late && !leads && self.lacks_leader(now.mono) {
                     self.lead(sample.feed);
                 }
@@ -245,10 +247,11 @@ impl Timeline {
         };
         feed.heard(time, now.mono);
         let clock = feed.clock;
+        source.heard = now.mono;
         if mapping == source.mapping {
             source.reference = raw;
+            step.anchor = source.observe(now, time);
         }
-        step.anchor = source.observe(now, time, sample.feed);
         self.stats.reanchored +=
             u64::from(step.anchor.is_some_and(|anchor| anchor.media != source.epoch.start));
         let Some(track) = feed.track(sample.track) else { return step };
@@ -266,7 +269,7 @@ impl Timeline {
         let dts = slot.dts.max(least).max(source.floor.unwrap_or(least));
         let pts = track.presentation(&slot, time, delay).max(dts);
         self.stats.repaired += u64::from(!sane || dts != slot.dts);
-        if sample.key && matches!(track.pace(), Pace::Video { .. }) {
+        if mapping == source.mapping && sample.key && matches!(track.pace(), Pace::Video { .. }) {
             source.keys.push(pts);
         }
         self.output.push(sample.track, dts, slot.duration, now.mono);

@@ -124,6 +124,27 @@ impl Feed {
         self.placing = Placing::Joining { since: None, jumped: false };
     }
 
+    /// Whether a frame shows again what its track sent before the connection was put in another place: it ends `behind`
+    /// where that had come to. Pictures go on at a key frame then.
+    pub(super) fn repeats(
+        &mut self,
+        sample: &Sample,
+        mapping: &Mapping,
+        behind: TimeDelta,
+        now: Duration,
+    ) -> bool {
+        let Some(track) = self.tracks.get_mut(&sample.track) else { return false };
+        if behind > ROUNDED && track.is_elsewhere(mapping) {
+            track.repeats_since.get_or_insert(now);
+        }
+        let Some(since) = track.repeats_since else { return false };
+        let waits = !sample.key && is_video(track) && now.saturating_sub(since) < KEY_WAIT;
+        if behind <= ROUNDED && !waits {
+            track.repeats_since = None;
+        }
+        track.repeats_since.is_some()
+    }
+
     /// Its offset; none while it has no place.
     pub(super) fn mapping(&self) -> Option<Mapping> {
         match self.placing {
@@ -154,6 +175,10 @@ impl Feed {
             let alone = now.saturating_sub(source.heard) >= SILENT;
             return if alone { Verdict::Open { jump: false } } else { Verdict::Drop };
         };
+        if !leads && matches!(self.placing, Placing::Own(_)) && source.is_overtaken(now, mapping.hub(raw)) {
+            self.placing = Placing::Joining { since: Some(now), jumped: true };
+            return Verdict::Drop;
+        }
         let head = self.head.unwrap_or(source.head);
         let heard = self.heard;
         let Some(track) = self.track(sample.track) else { return Verdict::Drop };
@@ -194,6 +219,11 @@ impl Feed {
             let waiting = Placing::Joining { since: Some(since), jumped };
             self.placing = self.join(source, now, waited, jumped, raw, sample).unwrap_or(waiting);
             self.unchecked = matches!(self.placing, Placing::Common(_));
+            if self.mapping().is_some() {
+                // How far it had come in its old place says nothing of this one.
+                self.head = None;
+                self.tracks.values_mut().for_each(Track::begin);
+            }
         }
         if self.unchecked && self.is_key(sample) {
             self.unchecked = false;

@@ -12,6 +12,9 @@ use crate::{TimeDelta, Timestamp};
 /// A rung whose frames come so much earlier or later than the source's ever did has another clock.
 const SAME_CLOCK: TimeDelta = TimeDelta::from_secs(1);
 
+/// A rung that is put on the key frame nearest to its arrival, up to a second off, comes no earlier than this.
+const AHEAD: TimeDelta = TimeDelta::from_millis(1500);
+
 /// The running epoch of one source.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
@@ -99,19 +102,28 @@ impl Source {
             && self.lags.max().is_none_or(|max| lag <= max + SAME_CLOCK)
     }
 
-    /// Another connection leads, with its clock and its offset.
+    /// Another connection leads, with its clock and its offset. Delays of another offset do not compare.
     pub(super) fn hand_over(&mut self, leader: FeedId, clock: SourceClock, mapping: Mapping) {
+        if self.mapping != mapping {
+            self.lags = Lags::default();
+            self.wall.hand_over();
+        }
         (self.leader, self.clock, self.mapping) = (Some(leader), clock, mapping);
-        self.wall.hand_over();
     }
 
-    /// Takes in when a frame of hub time `time` arrived from the connection `feed`; an anchor where it is new.
-    pub(super) fn observe(&mut self, now: Arrival, time: Timestamp, feed: FeedId) -> Option<Anchor> {
+    /// Whether a frame that comes now comes so much earlier than its hub time `time` that a rung of this source is ahead
+    /// of the others: it was put in its place amid a burst.
+    pub(super) fn is_overtaken(&self, now: Duration, time: Timestamp) -> bool {
+        self.least().is_some_and(|least| lag(now, time) < least - AHEAD)
+    }
+
+    /// Takes in when a frame of hub time `time` arrived on the clock of the source; an anchor where it is new. What comes
+    /// on other clocks says nothing: its place on hub time was itself found by arrival.
+    pub(super) fn observe(&mut self, now: Arrival, time: Timestamp) -> Option<Anchor> {
         if time >= self.head.time {
             self.head = Head { time, at: now.mono };
         }
-        self.heard = now.mono;
         self.lags.observe(now.mono, lag(now.mono, time));
-        self.wall.observe(now, time, self.epoch.start, self.leader == Some(feed))
+        self.wall.observe(now, time, self.epoch.start)
     }
 }

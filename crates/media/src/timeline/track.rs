@@ -55,12 +55,21 @@ pub(super) struct Track {
     pub(super) own: Option<Mapping>,
     /// Since when its stamps stray.
     pub(super) stray_since: Option<Duration>,
+    /// Since when its frames show again what was sent before it was put elsewhere.
+    pub(super) repeats_since: Option<Duration>,
 }
 
 impl Track {
     /// A track of which nothing came yet.
     pub(super) fn new() -> Self {
-        Self { pace: Pace::Free, grid: Grid::Free, last: None, own: None, stray_since: None }
+        Self {
+            pace: Pace::Free,
+            grid: Grid::Free,
+            last: None,
+            own: None,
+            stray_since: None,
+            repeats_since: None,
+        }
     }
 
     /// How its frames follow each other.
@@ -80,6 +89,11 @@ impl Track {
     pub(super) fn begin(&mut self) {
         self.own = None;
         self.stray_since = None;
+    }
+
+    /// Whether nothing of it was taken with this offset yet.
+    pub(super) fn is_elsewhere(&self, mapping: &Mapping) -> bool {
+        self.last.is_none_or(|last| last.mapping != *mapping)
     }
 
     /// How a stamp of hub time `mapping.hub(raw)` stands to those before it; `least` is the source's least delay.

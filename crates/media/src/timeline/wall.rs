@@ -4,8 +4,9 @@
 //! nothing into the future. Once settled it stays, for outputs have announced it; only a drift over half a second
 //! moves it.
 //!
-//! Drift is how the delay of the leading connection changes. That of another one says nothing: a rung that came back is
-//! put on the nearest key frame of the others, and comes up to a second sooner or later than they from then on.
+//! Drift is how the delay of the source changes. Where a connection with another offset takes the lead, its own delay is
+//! the measure from then on: a rung that came back was put on the nearest key frame of the others, and comes up to a
+//! second sooner or later than they.
 
 use std::time::Duration;
 
@@ -38,9 +39,9 @@ pub(super) struct Wall {
     anchor: Option<Anchor>,
     /// What the last epoch with a settled clock had.
     previous: Option<TimeDelta>,
-    /// Delays of the leading connection.
+    /// Delays of the source.
     lags: Lags,
-    /// The least of them at the time of the anchor. None: another one leads, and the next window tells.
+    /// The least of them at the time of the anchor. None: another offset holds, and the next window tells.
     usual: Option<TimeDelta>,
 }
 
@@ -56,30 +57,23 @@ impl Wall {
         self.anchor
     }
 
-    /// Another connection leads.
+    /// Another offset holds for the source.
     pub(super) fn hand_over(&mut self) {
         (self.lags, self.usual) = (Lags::default(), None);
     }
 
     /// Takes a frame of hub time `media` in, in an epoch that began at `start`; an anchor where it is new.
-    pub(super) fn observe(
-        &mut self,
-        now: Arrival,
-        media: Timestamp,
-        start: Timestamp,
-        leads: bool,
-    ) -> Option<Anchor> {
+    pub(super) fn observe(&mut self, now: Arrival, media: Timestamp, start: Timestamp) -> Option<Anchor> {
         let lag = now.wall - media;
         let new = match self.anchor {
             None => self.settle(now.mono, lag).map(|lag| {
                 self.usual = Some(lag);
                 Anchor { media: start, wall: start + lag }
             }),
-            Some(anchor) if leads => self.drift(now.mono, lag).map(|drift| {
+            Some(anchor) => self.drift(now.mono, lag).map(|drift| {
                 let lag = anchor.lag() + drift;
                 Anchor { media, wall: media + lag }
             }),
-            Some(_) => None,
         };
         self.anchor = new.or(self.anchor);
         new
@@ -119,7 +113,7 @@ mod tests {
     fn at(ms: u64, media_ms: i64, wall: &mut Wall) -> Option<Anchor> {
         let time = Duration::from_millis(ms);
         let now = Arrival { mono: time, wall: Timestamp::from_duration(time) };
-        wall.observe(now, Timestamp::from_scale(media_ms, 1000), Timestamp::ZERO, true)
+        wall.observe(now, Timestamp::from_scale(media_ms, 1000), Timestamp::ZERO)
     }
 
     #[test]

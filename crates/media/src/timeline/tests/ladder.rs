@@ -302,3 +302,84 @@ fn a_rung_whose_stamps_its_encoder_moved_is_put_on_the_others_key_frames() {
         "sound goes with them"
     );
 }
+
+/// A rung whose key frames, one each 3 s, are all shown equally long after they are decoded.
+fn regular(number: u16, base: i64) -> Encoder {
+    Encoder { gop: 75, ..rung(number, base) }
+}
+
+/// Two rungs whose lines hang at 10 s for so long, and a third that joins as they come back, with 4 s and more at once.
+fn joined_in_a_burst(hang: f64, base: i64) -> (Rig, [Encoder; 3]) {
+    let rungs = [regular(0, 500_000), regular(1, 500_000), regular(2, base)];
+    let mut rig = Rig { future: None, ..Rig::source(&rungs[0]) };
+    rig.open(&rungs[1], Role::Rung);
+    let joins = secs(10.0 + hang);
+    let held = |unit: Unit| if unit.at > secs(10.0) { Unit { at: unit.at.max(joins), ..unit } } else { unit };
+    let units =
+        rungs[..2].iter().map(|encoder| encoder.units(3.0, 24.0, secs(0.0)).into_iter().map(held).collect());
+    let (before, after): (Vec<_>, Vec<_>) = merged(units).into_iter().partition(|unit| unit.at < joins);
+    rig.run(before);
+    rig.open(&rungs[2], Role::Rung);
+    let burst = rungs[2].units(6.0, 24.0, secs(0.0)).into_iter();
+    let burst = burst.map(|unit| Unit { at: unit.at.max(joins), ..unit }).collect();
+    rig.run(merged([burst, after]));
+    (rig, rungs)
+}
+
+#[test]
+fn a_rung_that_joins_in_a_burst_is_not_ahead_of_the_others_for_long() {
+    for (hang, base) in [(0.0, 500_000), (0.0, -6000), (0.5, 500_000), (0.95, 500_000), (0.95, -6000)] {
+        let (rig, rungs) = joined_in_a_burst(hang, base);
+        assert_eq!(rig.epochs.len(), 1);
+        let off = |out: &Out| (out.frame.dts - Timestamp::from_scale(UNIX, 1)) - out.unit.truth;
+        for encoder in rungs {
+            let late = rig.of(encoder.tracks[0]).filter(|out| out.unit.at >= secs(16.0));
+            let off: Vec<_> = late.map(off).collect();
+            assert_eq!(off.len(), 200, "{hang} {base}");
+            assert!(off.iter().all(|off| off.abs() <= ms(1)), "{hang} {base}: {:?}", off[0]);
+        }
+        let times: Vec<_> = rig.of(rungs[2].tracks[0]).map(|out| out.frame.dts).collect();
+        assert!(
+            times.windows(2).all(|pair| pair[1] - pair[0] >= ms(10)),
+            "{hang} {base}: pictures in a heap"
+        );
+    }
+}
+
+#[test]
+fn who_hung_while_a_newcomer_began_another_source_comes_back_to_it() {
+    for base in [500_000, -6000] {
+        let (rig, rungs) = joined_in_a_burst(1.5, base);
+        assert_eq!(rig.epochs.len(), 2);
+        for encoder in &rungs[..2] {
+            assert_aligned(&rig, encoder.tracks[0], rungs[2].tracks[0], 1);
+        }
+    }
+}
+
+#[test]
+fn what_a_rung_sent_before_it_was_put_elsewhere_is_not_sent_again() {
+    let (best, other) = (regular(0, 500_000), regular(1, 500_000));
+    let mut rig = Rig { future: None, ..Rig::source(&best) };
+    rig.open(&other, Role::Rung);
+    let units = merged([best.units(3.0, 20.0, secs(0.0)), other.units(3.0, 6.5, secs(0.0))]);
+    let (before, after): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| unit.at < secs(7.0));
+    rig.run(before);
+    rig.line.close(other.feed);
+    // Its pictures are 2.3 s late and so put on the next key frame of the others, until it has the common clock again.
+    let again = Encoder { feed: FeedId(9), base: -6000, ..other };
+    rig.open(&again, Role::Rung);
+    let late = |unit: Unit| Unit { at: unit.at + Duration::from_millis(2300), ..unit };
+    let late = again.units(6.0, 9.0, secs(0.0)).into_iter().map(late).collect();
+    let common = Encoder { feed: FeedId(9), ..other }.units(11.3, 20.0, secs(0.0));
+    rig.run(merged([after, late, common]));
+    let outs: Vec<_> = rig.of(other.tracks[0]).filter(|out| out.unit.at >= secs(7.0)).collect();
+    assert_eq!(outs[0].frame.dts - Timestamp::from_scale(UNIX, 1), ms(9000), "put 3 s too late");
+    assert!(
+        outs.windows(2).all(|pair| pair[1].frame.dts - pair[0].frame.dts >= ms(40)),
+        "pictures in a heap"
+    );
+    let back = outs.iter().find(|out| out.unit.truth >= ms(11_300)).unwrap();
+    assert!(back.frame.key && back.unit.truth == ms(12_000), "{back:?}");
+    assert_eq!(outs.last().unwrap().frame.dts - Timestamp::from_scale(UNIX, 1), ms(19_960));
+}
