@@ -2,7 +2,6 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use testkit::Clip;
 
 use crate::made::{Order, Pictures, large, sounds};
@@ -20,6 +19,8 @@ enum Next {
     Gone(i64),
     /// Media is missing, as the stamps say.
     Hole(i64),
+    /// Its stamps are those of the encoder's time again.
+    Stamps,
     /// The other size of pictures.
     Size,
     /// Sound is there no more, or again.
@@ -48,6 +49,7 @@ fn next() -> impl Strategy<Value = Next> {
         2 => (40i64..900).prop_map(Next::Hangs),
         3 => (40i64..30_000).prop_map(Next::Gone),
         2 => (40i64..6000).prop_map(Next::Hole),
+        1 => Just(Next::Stamps),
         1 => Just(Next::Size),
         1 => Just(Next::Sound),
     ]
@@ -86,6 +88,8 @@ impl Rung {
     fn shows(&self, number: usize, from: i64, until: i64) -> Vec<Show> {
         let mut shows = Vec::new();
         let (mut at, mut is_large, mut has_sound) = (0, false, self.has_sound);
+        // The encoder's time at which the stamps are zero.
+        let mut zero = 0;
         let mut course: Vec<(Next, i64)> = vec![(Next::GoesOn, 6000)];
         course.extend(&self.course);
         for (next, usual) in course {
@@ -95,6 +99,7 @@ impl Rung {
                 Next::Hangs(ms) => stall = ms,
                 Next::Gone(ms) => (at, goes_on) = (at + ms, false),
                 Next::Hole(ms) => at += ms,
+                Next::Stamps => zero = 0,
                 Next::Size => is_large = !is_large,
                 Next::Sound => has_sound = !has_sound,
             }
@@ -103,10 +108,12 @@ impl Rung {
                 break;
             }
             let clip = |from, until| self.clip(is_large, has_sound, from, until);
-            // Another connection begins with stamps of its own.
-            let stamp = if goes_on { at } else { 0 };
-            let show =
-                Show { rung: number, lag: self.lag, goes_on, ..Show::new(number, clip(at + stall, end)) };
+            if !goes_on {
+                // Another connection begins with stamps of its own.
+                zero = at;
+            }
+            let stamp = at - zero;
+            let show = Show { lag: self.lag, goes_on, ..Show::new(number, clip(at + stall, end)) };
             if stall > 0 {
                 let held = Show { clip: clip(at, at + stall), burst: true, stamp, ..show.clone() };
                 shows.push(Show { from: from + at + stall, ..held });
@@ -154,14 +161,7 @@ fn watch(runs: &[Run]) {
 }
 
 proptest! {
-    // The same runs each time: hundreds of random ones (`PROPTEST_CASES=300`, another seed) still find a rare fault, which is
-    // to be mended in its own time and must not stop a change that has nothing to do with it.
-    #![proptest_config(ProptestConfig {
-        cases: 40,
-        rng_seed: RngSeed::Fixed(4),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_rules_hold(runs in (1usize..4).prop_flat_map(|rungs| vec(run(rungs), 1..3))) {
