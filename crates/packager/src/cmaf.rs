@@ -16,13 +16,13 @@ use media::{Kind, TimeDelta, Timestamp, Track};
 
 use crate::cut::Part;
 use crate::ladder::{Row, Segmenter, Unit};
-use crate::program::{Gate, Omitted};
+use crate::program::{Gate, Omitted, Passed};
 use crate::segment::{Changes, File};
 use crate::settings::{Rung, Settings};
 use crate::window::{Cell, Ready, Window};
 use crate::{dash, hls};
 use fragment::Maker;
-use sound::Sounds;
+use sound::{Sounds, Spare};
 
 /// What the segments are told of by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +80,8 @@ pub struct Output {
     lanes: Vec<Lane>,
     window: Window,
     texts: Texts,
+    /// Sound that is in no lane, for another rung's is.
+    spare: Spare,
     /// Initialization segments that no listed segment is told with yet.
     inits: Vec<File>,
 }
@@ -110,6 +112,7 @@ impl Output {
             lanes: Vec::new(),
             window: Window::new(&settings, depth),
             texts,
+            spare: Spare::default(),
             inits: Vec::new(),
             settings,
         }
@@ -124,7 +127,34 @@ impl Output {
         if passed.join {
             self.mark_join(rung);
         }
-        let Some(lane) = self.lane_of(rung, entry) else { return Changes::default() };
+        let Some((lane, takes_over)) = self.lane_of(rung, entry) else {
+            self.keep(rung, entry);
+            return Changes::default();
+        };
+        let mut rows = Vec::new();
+        if takes_over {
+            // What the other rung did not send any more came here meanwhile.
+            for missed in self.spare.take(rung, entry) {
+                if missed.frame.dts >= self.lanes[lane].end {
+                    rows.extend(self.cut(lane, &missed, Passed { join: false, ..passed }));
+                }
+            }
+        }
+        rows.extend(self.cut(lane, entry, passed));
+        self.take(rows, now)
+    }
+
+    /// Keeps sound that is in no lane for when its rung takes the place of another one.
+    fn keep(&mut self, rung: usize, entry: &Entry) {
+        let Some(gate) = self.gates.get(rung) else { return };
+        let mut tracks = gate.program().tracks().iter();
+        if tracks.any(|track| track.id == entry.frame.track && track.codec.kind() == Kind::Audio) {
+            self.spare.keep(rung, entry);
+        }
+    }
+
+    /// Gives an entry to the segmenter.
+    fn cut(&mut self, lane: usize, entry: &Entry, passed: Passed) -> Vec<Row<Bytes>> {
         let state = &mut self.lanes[lane];
         state.epoch = entry.context.epoch.id;
         state.end = entry.frame.dts + entry.frame.duration;
@@ -140,8 +170,7 @@ impl Output {
             size: entry.frame.data.len(),
             payload: entry.frame.data.clone(),
         };
-        let rows = self.segmenter.push(lane, unit);
-        self.take(rows, now)
+        self.segmenter.push(lane, unit)
     }
 
     /// Takes note that it is `now` on the monotonic clock and `wall` by Unix time, where a rung is silent: segments that
@@ -197,11 +226,13 @@ impl Output {
         }
     }
 
-    /// The lane that a frame belongs to. None: it is in no lane.
-    fn lane_of(&mut self, rung: usize, entry: &Entry) -> Option<usize> {
+    /// The lane that a frame belongs to, and whether its rung feeds that from now on in the place of another one. None: it
+    /// is in no lane.
+    fn lane_of(&mut self, rung: usize, entry: &Entry) -> Option<(usize, bool)> {
         let program = self.gates.get(rung)?.program();
         let track = program.tracks().iter().find(|track| track.id == entry.frame.track)?.clone();
         let kind = track.codec.kind();
+        let mut takes_over = false;
         let lane = match kind {
             Kind::Video if program.part(track.id) == Some(Part::Lead) => {
                 let content = Content::Pictures { rung };
@@ -216,6 +247,7 @@ impl Output {
                 match Sounds::new(&self.lanes, &self.segmenter).lane(&frame)? {
                     sound::Lane::Known(lane) => lane,
                     sound::Lane::Takes(lane) => {
+                        takes_over = true;
                         self.segmenter.set_rung(lane, rung);
                         self.lanes[lane].join |= self.lanes[lane].epoch != epoch;
                         lane
@@ -238,7 +270,7 @@ impl Output {
             state.join = true;
             state.tracks = [track].into();
         }
-        Some(lane)
+        Some((lane, takes_over))
     }
 
     fn add_lane(&mut self, name: String, content: Content, rung: usize) -> usize {

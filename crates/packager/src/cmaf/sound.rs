@@ -1,8 +1,10 @@
 //! Which lane a rung's sound is in: that of one rung serves all that have the same.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hub::Entry;
 use media::{Codec, Timestamp};
 
 use super::Content;
@@ -20,6 +22,38 @@ pub(super) enum Lane {
     Takes(usize),
     /// Into a lane of its own.
     New,
+}
+
+/// How long sound that is in no lane is kept: a rung takes the place of another one sooner.
+const KEPT: Duration = Duration::from_secs(2);
+/// Entries kept of one rung, whatever their times say.
+const MOST_KEPT: usize = 500;
+
+/// The newest entries of rungs that are in no lane. They are there when their rung takes the place of one that fell
+/// silent, so that nothing is missing between the two.
+#[derive(Debug, Default)]
+pub(super) struct Spare(BTreeMap<usize, VecDeque<Entry>>);
+
+impl Spare {
+    /// Keeps an entry for a while.
+    pub(super) fn keep(&mut self, rung: usize, entry: &Entry) {
+        let kept = self.0.entry(rung).or_default();
+        kept.push_back(entry.clone());
+        let is_old = |old: &Entry| entry.arrival.saturating_sub(old.arrival) > KEPT;
+        while kept.len() > MOST_KEPT || kept.front().is_some_and(is_old) {
+            kept.pop_front();
+        }
+    }
+
+    /// What was kept of the track and the epoch of an entry, oldest first; the rest is let go.
+    pub(super) fn take(&mut self, rung: usize, entry: &Entry) -> Vec<Entry> {
+        let kept = self.0.remove(&rung).unwrap_or_default();
+        let goes_before = |old: &Entry| {
+            let same_epoch = old.context.epoch.id == entry.context.epoch.id;
+            old.frame.track == entry.frame.track && same_epoch && old.frame.dts < entry.frame.dts
+        };
+        kept.into_iter().filter(goes_before).collect()
+    }
 }
 
 /// A frame of sound.
