@@ -9,7 +9,7 @@ from .dash import FFMPEG_SECONDS, wait_for_dash
 CODES = {'hevc': ('hvc1.', 'mp4a.40.2'), 'av1': ('av01.', 'opus')}
 
 
-@case(short=8, long=28)
+@case(short=8, long=28, alone=True)
 def hevc_av1_opus(c):
     """HEVC with AAC and AV1 with Opus: legal in HLS and DASH, ffmpeg decodes all, Firefox plays HEVC and Chromium AV1"""
     server = c.server(streams=dict.fromkeys(CODES, PUBLISH)).start()

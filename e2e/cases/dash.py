@@ -28,7 +28,7 @@ def wait_for_dash(server, code='news', segments=4):
     until(listed, 40, '%d DASH segments of %s' % (segments, code), 0.2)
 
 
-@case(short=14, long=600)
+@case(short=14, long=600, alone=True)
 def dash(c):
     """DASH over time: manifest and segments legal, dash.js joins within 2 s and plays without a stall, ffmpeg and later Shaka too"""
     server = c.server().start()

@@ -4,7 +4,7 @@ from harness import http
 from harness.case import case
 
 
-@case(short=12, long=60)
+@case(short=12, long=60, alone=True)
 def demo(c):
     """rillcast demo plays in Chromium by hls.js and by its own HLS, with no stall, error or jump; the loop has no step"""
     server = c.server().demo()
@@ -24,14 +24,14 @@ def demo(c):
     c.decodes(received)
 
 
-@case(short=8, long=60)
+@case(short=8, long=60, alone=True)
 def page(c):
     """The page at / plays the demo with the browser's own HLS and with the embedded hls.js, and tells what it is"""
     server = c.server().demo()
     server.wait_for_media('demo')
     for engine in ('native', 'hlsjs'):
         shot = c.path(engine + '.png')
-        command = ['node', c.tool_path('visit.mjs'), '--url', server.url('/'), '--engine', engine]
+        command = c.browser_command('visit.mjs', '--url', server.url('/'), '--engine', engine)
         report = c.tool('visit-' + engine, [*command, '--seconds', c.seconds, '--shot', shot], c.seconds + 40)
         assert report['urls'] == [server.hls('demo'), server.dash('demo'), server.ts('demo'), server.rtmp('demo')], report['urls']
         for fact in ('avc1.64', 'mp4a.40.2', '960×540', '25 frames/s', '48 kHz', '2 s'):

@@ -31,7 +31,7 @@ def whole_units(path):
     return sum(1 for p in packets if p[3] & 0x20 and p[4] and p[5] & 0x90 == 0x90)
 
 
-@case(short=30, long=120)
+@case(short=30, long=120, alone=True)
 def slow_viewers(c):
     """Of 300 viewers 3 are slow and 2 do not read: the others lose nothing, these skip GOPs and are sent away"""
     # Long enough for a slow one to make room once, and be skipped, before it is sent away.
@@ -177,7 +177,7 @@ def http_connections(c):
     by.unharmed()
 
 
-@case(short=1)
+@case(short=1, alone=True)
 def late_reader(c):
     """A client that asks for much and reads nothing costs no memory, and does not hold up the end of the server"""
     by = Bystander(c)

@@ -7,7 +7,7 @@ from harness.case import case
 from harness.process import until
 
 
-@case(short=4, long=15)
+@case(short=4, long=15, alone=True)
 def encoder_restarts(c):
     """The encoder is killed and comes back three times: no viewer is thrown out, marks and counters are right"""
     # A short window, and time for every break to leave it.
@@ -44,7 +44,7 @@ def encoder_restarts(c):
     assert last - first == left, 'EXT-X-DISCONTINUITY-SEQUENCE rose by %d when %d left' % (last - first, left)
 
 
-@case(short=25, long=80)
+@case(short=25, long=80, alone=True)
 def server_restart(c):
     """rillcast itself is restarted while hls.js plays: it goes on, numbers and times do not go back, no name is used twice"""
     server = c.server().start()

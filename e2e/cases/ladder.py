@@ -40,7 +40,7 @@ def sizes_of(report):
     return {level['size'] for level in report['levels']}
 
 
-@case(short=18, long=600)
+@case(short=18, long=600, alone=True)
 def ladder(c):
     """Three rungs: dash.js, Shaka and hls.js are forced up and down without a stall, error or jump; VLC, GStreamer, ffmpeg play"""
     server, _ = three(c)
@@ -74,7 +74,7 @@ def ladder(c):
         c.said_nothing(others[name])
 
 
-@case(short=8, long=60)
+@case(short=8, long=60, alone=True)
 def ladder_one_encoder(c):
     """One ffmpeg with three outputs feeds a ladder in one form of segments, fMP4; the bare code and a rung twice are refused"""
     settings = {'publisher': {'hls': {'segment_type': 'fmp4'}}}
@@ -100,13 +100,13 @@ def ladder_one_encoder(c):
     c.play(server.hls(), c.seconds, options=JOIN_MS)
 
 
-@case(short=8, long=60)
+@case(short=8, long=60, alone=True)
 def ladder_page(c):
     """The page plays a ladder as HLS and as DASH, and takes the rung that is chosen in its menu"""
     server, _ = three(c)
     for engine in ('hlsjs', 'dashjs') if c.long else ('dashjs',):
         shot = c.path(engine + '.png')
-        command = ['node', c.tool_path('visit.mjs'), '--url', server.url('/'), '--engine', engine, '--quality', '144']
+        command = c.browser_command('visit.mjs', '--url', server.url('/'), '--engine', engine, '--quality', '144')
         report = c.tool('visit-' + engine, [*command, '--seconds', c.seconds, '--shot', shot], c.seconds + 40)
         assert report['formats'] == ['HLS', 'DASH'], report
         assert len(report['qualities']) == 4 and [q.split(' ')[0] for q in report['qualities'][1:]] == ['360p', '240p', '144p'], report

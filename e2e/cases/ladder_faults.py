@@ -15,7 +15,7 @@ from .ladder import three, wait_for_rungs
 SHORT_WINDOW = {'publisher': {'hls': {'live_window': 5}, 'dash': {'live_window': 5}}}
 
 
-@case(short=50, long=120, fault='dash.js may stand still for long when a rendition falls silent')
+@case(short=50, long=120, alone=True)
 def rung_away(c):
     """A rung's encoder restarts; another is silent, leaves playlist and manifest and comes back: the others go on unmarked"""
     server, encoders = three(c, SHORT_WINDOW)
@@ -40,7 +40,7 @@ def rung_away(c):
     assert len(of_dash['periods']) <= 5, of_dash['periods']
 
 
-@case(short=32, long=90)
+@case(short=32, long=90, alone=True)
 def ladder_encoder_restarts(c):
     """All encoders of a ladder are killed and come back: one DISCONTINUITY per rung, one new Period, players go on"""
     server, encoders = three(c)
@@ -59,7 +59,7 @@ def ladder_encoder_restarts(c):
     assert len(of_dash['periods']) == 2, of_dash['periods']
 
 
-@case(short=8, long=60)
+@case(short=8, long=60, alone=True)
 def rungs_apart(c):
     """A rung with key frames elsewhere and one with another frame rate: status and log say so, and every rung plays"""
     rungs = {'high': 'lo.flv', 'apart': 'apart.flv', 'rate30': 'rate30.flv'}
@@ -80,7 +80,7 @@ def rungs_apart(c):
             c.play(server.hls('news@' + name), c.seconds, name='play-' + name)
 
 
-@case(short=10, long=60)
+@case(short=10, long=60, alone=True)
 def twelve_rungs(c):
     """A ladder of twelve: all are listed and legal, equal in time, and hls.js plays it"""
     rungs = {'r%02d' % number: 'low.flv' for number in range(12)}
@@ -108,7 +108,7 @@ def watched_change(c, server, limits, *options):
     return watch, players
 
 
-@case(short=26, long=60)
+@case(short=26, long=60, alone=True)
 def resolution_changes(c):
     """A source whose pictures change their size plays on: one DISCONTINUITY, one new Period, both sizes are seen"""
     server, smaller = c.server().start(), threading.Event()
@@ -133,7 +133,7 @@ def resolution_changes(c):
     assert len(of_dash['periods']) == 2, of_dash['periods']
 
 
-@case(short=30, long=60)
+@case(short=30, long=60, alone=True)
 def sound_stops(c):
     """Silence stands in for sound that stops for a while: players notice nothing, and status and log say so"""
     server, quiet = c.server().start(), threading.Event()
@@ -151,7 +151,7 @@ def sound_stops(c):
     assert of_hls['variants'][0]['discontinuities'] == 0 and len(of_dash['periods']) == 1, (of_hls['variants'], of_dash['periods'])
 
 
-@case(short=8, long=60)
+@case(short=8, long=60, alone=True)
 def one_track_dash(c):
     """A source without sound, one without pictures and one whose sound is announced and never comes play in DASH"""
     streams = {code: {'inputs': [{'url': 'publish://'}]} for code in ('silent', 'radio', 'never')}

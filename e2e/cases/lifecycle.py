@@ -97,7 +97,7 @@ def files(c):
     assert os.path.exists(os.path.join(foreign, 'photo.jpg')), 'it removed a file that is not its own'
 
 
-@case(short=1)
+@case(short=1, alone=True)
 def many_streams(c):
     """Twenty streams at once, each with its own media"""
     codes = ['s%02d' % n for n in range(20)]

@@ -43,7 +43,7 @@ def hls(c):
     c.exact('src720.mp4', received)
 
 
-@case(short=12, long=60)
+@case(short=12, long=60, alone=True)
 def browser(c):
     """Chromium plays HLS by hls.js and by itself, and HTTP-TS by mpegts.js: no stall, no error, no jump"""
     # A player that begins at the very first segment steps over the 80 ms before its first picture, and says so.
@@ -89,7 +89,7 @@ def rtmp_play(c):
     assert status and 'stream nothing is not running' in said, said
 
 
-@case(short=25, long=600)
+@case(short=25, long=600, alone=True)
 def soak(c):
     """Every client at once for the whole time; at the end the matcher and exact.py over all that was received"""
     server = live(c, 'lo.mp4')

@@ -13,7 +13,7 @@ def ended_with_an_error(process, seconds=10):
     return status is not None and status != 0
 
 
-@case(short=10)
+@case(short=10, alone=True)
 def gstreamer_publishes(c):
     """GStreamer's rtmp2sink publishes; what comes out matches the file"""
     server = c.server().start()

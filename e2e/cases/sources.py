@@ -12,7 +12,7 @@ def live(c, source, segments=1):
     return server
 
 
-@case(short=22, long=90)
+@case(short=22, long=90, alone=True)
 def long_gop(c):
     """A source with a key frame every 10 s plays; TARGETDURATION follows the GOP and stays"""
     server = live(c, 'gop10.mp4', segments=2)
@@ -50,7 +50,7 @@ def open_gops(c, source):
     return server
 
 
-@case(short=10, long=60)
+@case(short=10, long=60, alone=True)
 def open_gop(c):
     """A source with open GOPs and no IDR but the first plays from a recovery point"""
     source = 'opengop.mp4'
@@ -83,7 +83,7 @@ def open_gop_x264(c):
     c.exact(source, received)
 
 
-@case(short=12)
+@case(short=12, alone=True)
 def burst(c):
     """A source that sends 30 s at once and then in real time plays, with nothing lost and nothing in the future"""
     server = c.server().start()
@@ -100,7 +100,7 @@ def burst(c):
     c.match('lo.mp4', received)
 
 
-@case(short=9, long=60)
+@case(short=9, long=60, alone=True)
 def audio_only(c):
     """A source without a picture plays, and no output announces one"""
     server = live(c, 'novideo.mp4', segments=2)
@@ -115,7 +115,7 @@ def audio_only(c):
     c.gst(server.ts(), 8, ['--no-video'])
 
 
-@case(short=9, long=60)
+@case(short=9, long=60, alone=True)
 def video_only(c):
     """A source without sound plays, and no output announces any"""
     server = live(c, 'noaudio.mp4', segments=2)

@@ -15,14 +15,14 @@ CASES = {}
 LADDER = {'high': 'lo.flv', 'mid': 'mid.flv', 'low': 'low.flv'}  # the usual one, best first
 
 
-def case(short=15, long=None, fault=None):
-    """Registers a function as a case. `short`, `long`: seconds it watches in CI and with --long. `fault`: a fault of the
-    program that is known and lets the case fail; it is then run by name only, and each other run says so."""
+def case(short=15, long=None, alone=False):
+    """Registers a function as a case. `short`, `long`: seconds it watches in CI and with --long. `alone`: a browser plays
+    in it, or it looks at the time or memory that things take, so that no other case may run beside it."""
 
     def register(function):
         name = function.__name__
         assert name not in CASES, name
-        function.fault = fault
+        function.alone = alone
         CASES[name] = (function, short, long or short)
         return function
 
@@ -32,8 +32,8 @@ def case(short=15, long=None, fault=None):
 class Case:
     """Passed to each case; everything it started is ended when the case is over, whatever happened"""
 
-    def __init__(self, name, binary, seconds, long):
-        self.name, self.binary, self.seconds, self.long = name, binary, seconds, long
+    def __init__(self, name, binary, seconds, long, alone=True):
+        self.name, self.binary, self.seconds, self.long, self.alone = name, binary, seconds, long, alone
         self.folder = os.path.join(sources.HERE, 'out', name)
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
@@ -179,7 +179,12 @@ class Case:
         return self.tool(name or 'play-' + player, self.play_command(url, seconds, player, options), seconds + 60)
 
     def play_command(self, url, seconds, player='hls', options=()):
-        return ['node', os.path.join(TOOLS, 'play.mjs'), '--url', url, '--player', player, '--seconds', seconds, *options]
+        return self.browser_command('play.mjs', '--url', url, '--player', player, '--seconds', seconds, *options)
+
+    def browser_command(self, script, *arguments):
+        """A tool that drives a browser"""
+        assert self.alone, 'a case with a browser has to say so'
+        return ['node', self.tool_path(script), *arguments]
 
     def ffmpeg_command(self, url, seconds):
         """ffmpeg as a player; `said_nothing` looks at it afterwards"""

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hub::Entry;
-use media::{Kind, TimeDelta, Timestamp, Track};
+use media::{Frame, Kind, TimeDelta, Timestamp, Track};
 
 use crate::cut::Part;
 use crate::ladder::{Row, Segmenter, Unit};
@@ -62,6 +62,14 @@ pub(crate) struct Lane {
     end: Timestamp,
     /// What comes next does not go on from what was before.
     join: bool,
+}
+
+impl Lane {
+    /// Whether it is sound that the lane has already, from another rung.
+    fn has(&self, frame: &Frame) -> bool {
+        let half = TimeDelta::from_ticks(frame.duration.ticks() / 2);
+        matches!(self.content, Content::Sound { .. }) && frame.dts + half < self.end
+    }
 }
 
 /// The texts about the segments.
@@ -135,9 +143,7 @@ impl Output {
         if takes_over {
             // What the other rung did not send any more came here meanwhile.
             for missed in self.spare.take(rung, entry) {
-                if missed.frame.dts >= self.lanes[lane].end {
-                    rows.extend(self.cut(lane, &missed, Passed { join: false, ..passed }));
-                }
+                rows.extend(self.cut(lane, &missed, Passed { join: false, ..passed }));
             }
         }
         rows.extend(self.cut(lane, entry, passed));
@@ -156,6 +162,10 @@ impl Output {
     /// Gives an entry to the segmenter.
     fn cut(&mut self, lane: usize, entry: &Entry, passed: Passed) -> Vec<Row<Bytes>> {
         let state = &mut self.lanes[lane];
+        if !passed.join && state.has(&entry.frame) {
+            // The rung comes later than the one whose place it took, and is waited for.
+            return self.segmenter.hear_lane(lane, entry.arrival);
+        }
         state.epoch = entry.context.epoch.id;
         state.end = entry.frame.dts + entry.frame.duration;
         let unit = Unit {
@@ -243,7 +253,7 @@ impl Output {
                 let before = program.tracks().iter().take_while(|other| other.id != track.id);
                 let ordinal = before.filter(|track| track.codec.kind() == Kind::Audio).count();
                 let epoch = entry.context.epoch.id;
-                let frame = sound::Frame { rung, ordinal, codec: &track.codec, epoch, dts: entry.frame.dts };
+                let frame = sound::Frame { rung, ordinal, codec: &track.codec, epoch };
                 match Sounds::new(&self.lanes, &self.segmenter).lane(&frame)? {
                     sound::Lane::Known(lane) => lane,
                     sound::Lane::Takes(lane) => {

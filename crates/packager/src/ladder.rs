@@ -232,6 +232,13 @@ impl<P> Segmenter<P> {
         self.settle()
     }
 
+    /// Something came for a lane that is not part of it: it is waited for all the same.
+    pub fn hear_lane(&mut self, lane: usize, arrival: Duration) -> Vec<Row<P>> {
+        self.hear(self.lanes[lane].rung, arrival, false);
+        self.lanes[lane].hear(arrival);
+        self.settle()
+    }
+
     /// Whether nothing has come from any rung for so long that the media has ended.
     pub fn has_ended(&self) -> bool {
         let heard = self.rungs.iter().filter_map(|rung| rung.heard).max();

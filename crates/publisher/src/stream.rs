@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::code::{Address, Code};
 use crate::config;
 use crate::limits::Gate;
-use crate::output::segmented::Segmented;
+use crate::output::segmented::{Outputs, Segmented};
 use crate::rung::{Rung, rank};
 use crate::status::{RenditionStatus, StreamStatus};
 
@@ -58,6 +58,14 @@ impl Running {
             viewers,
             since: SystemTime::now(),
         }
+    }
+
+    /// HLS and DASH, where they are put in the place of others once that is done.
+    pub(crate) async fn outputs(&self) -> Outputs {
+        if self.restarting.try_lock().is_err() {
+            drop(self.restarting.lock().await);
+        }
+        self.segmented.outputs()
     }
 
     /// As it is configured now.

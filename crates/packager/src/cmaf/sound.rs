@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hub::Entry;
-use media::{Codec, Timestamp};
+use media::Codec;
 
 use super::Content;
 use crate::ladder::Segmenter;
@@ -65,7 +65,6 @@ pub(super) struct Frame<'a> {
     pub(super) ordinal: usize,
     pub(super) codec: &'a Codec,
     pub(super) epoch: u64,
-    pub(super) dts: Timestamp,
 }
 
 /// The lanes as they are.
@@ -81,7 +80,7 @@ impl<'a> Sounds<'a> {
 
     /// Where a frame goes. None: that of another rung was there already.
     pub(super) fn lane(&self, frame: &Frame<'_>) -> Option<Lane> {
-        let &Frame { rung, ordinal, codec, epoch, dts } = frame;
+        let &Frame { rung, ordinal, codec, epoch } = frame;
         let content = Content::Sound { ordinal };
         let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| lane.content == content);
         let lanes: Vec<(usize, &super::Lane)> = lanes.collect();
@@ -92,8 +91,7 @@ impl<'a> Sounds<'a> {
             let same = lane.tracks.first().is_some_and(|track| track.codec == *codec);
             let silent = self.segmenter.lane_silence(index).is_none_or(|silence| silence > SILENT);
             if silent && (same || lane.epoch < epoch) {
-                // It may be late: what it has of the time before is there already.
-                return (dts >= lane.end).then_some(Lane::Takes(index));
+                return Some(Lane::Takes(index));
             }
             // While the rungs go over to another epoch, one after the other, nothing can be told of them.
             if same || lane.epoch != epoch && !silent {

@@ -188,7 +188,12 @@ impl<P> Lane<P> {
         timings.find(|timing| timing.key).map(|key| key.pts - key.dts)
     }
 
-    /// When its newest unit came.
+    /// Something came at that time that is not part of it.
+    pub(super) fn hear(&mut self, arrival: Duration) {
+        self.heard = self.heard.max(Some(arrival));
+    }
+
+    /// When something came for it last.
     pub(super) fn heard(&self) -> Option<Duration> {
         self.heard
     }

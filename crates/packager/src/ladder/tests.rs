@@ -165,6 +165,33 @@ fn who_leads_on_may_decode_sooner_or_later() {
     }
 }
 
+/// From 5 s on its frames come 2 s late, and for so long something else does.
+#[test]
+fn a_lane_that_something_else_comes_for_is_waited_for() {
+    for heard in [false, true] {
+        let tracks = video();
+        let mut segmenter = Segmenter::new(Duration::from_secs(2));
+        let lanes = [segmenter.add_lane(0), segmenter.add_lane(1)];
+        let mut units: Vec<_> = source().units(&tracks).into_iter().map(|unit| (lanes[0], unit)).collect();
+        units.extend(source().units(&tracks).into_iter().map(|unit| (lanes[1], unit)).map(
+            |(lane, mut unit)| {
+                unit.arrival += Duration::from_secs(if unit.payload >= 5000 { 2 } else { 0 });
+                (lane, unit)
+            },
+        ));
+        units.sort_by_key(|(_, unit)| unit.arrival);
+        let mut rows = Vec::new();
+        for (lane, unit) in units {
+            if heard && lane == lanes[0] && (5000..7000).contains(&unit.payload) {
+                rows.extend(segmenter.hear_lane(lanes[1], unit.arrival));
+            }
+            rows.extend(segmenter.push(lane, unit));
+        }
+        let missing = rows.iter().filter(|row| row.pieces[1].is_none()).count();
+        assert_eq!(missing > 0, !heard, "{missing}");
+    }
+}
+
 #[test]
 fn a_rung_that_comes_later_begins_with_the_next_slot() {
     let (_, rows) = run(&[source(), Source { from: 5000, ..source() }]);

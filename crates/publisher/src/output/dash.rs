@@ -9,9 +9,10 @@ use http::request::Parts;
 use hub::Entry;
 use packager::cmaf;
 use packager::dash::MANIFEST;
+use tokio::time::Instant;
 
 use super::answer;
-use super::files::Files;
+use super::files::{Files, Text};
 use super::run;
 use super::viewers::Viewers;
 use crate::body::Body;
@@ -114,22 +115,22 @@ impl Service {
         let Some(running) = self.running(address) else {
             return answer::not_found(&self.absence(address));
         };
-        let Some(dash) = running.segmented.dash() else {
-            return answer::not_found(&format!("stream {} has no DASH output", address.code));
-        };
         if file != MANIFEST {
             return answer::not_found(&format!("the manifest of stream {} is {MANIFEST}", address.code));
         }
-        let found = dash
-            .files
-            .find_text(
-                &running.kept_name(address, file, MANIFEST),
-                self.settings.join_timeout,
-                &running.cancel,
-            )
-            .await;
-        let Some(found) = found else {
-            return answer::not_found(&format!("stream {} has no media now", address.code));
+        let name = running.kept_name(address, file, MANIFEST);
+        let deadline = Instant::now() + self.settings.join_timeout;
+        let (dash, found) = loop {
+            let Some(dash) = running.outputs().await.dash else {
+                return answer::not_found(&format!("stream {} has no DASH output", address.code));
+            };
+            match dash.files.find_text(&name, deadline, &running.cancel).await {
+                Text::Found(found) => break (dash, found),
+                Text::Absent => {
+                    return answer::not_found(&format!("stream {} has no media now", address.code));
+                }
+                Text::Ended => {}
+            }
         };
         let response = found.answer(request);
         self.note_viewer(&running, &dash.viewers, request, peer, Protocol::Dash, response)
@@ -149,7 +150,7 @@ impl Service {
         let Some(running) = self.running(address) else {
             return answer::not_found(&self.absence(address));
         };
-        let dash = running.segmented.dash();
+        let dash = running.outputs().await.dash;
         if let Some((dash, found)) = dash.as_ref().and_then(|dash| Some((dash, dash.files.find(file)?))) {
             let response = found.answer(request);
             return self.note_viewer(&running, &dash.viewers, request, peer, Protocol::Dash, response);

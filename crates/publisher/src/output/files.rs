@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use packager::segment::{Changes, File, FileKind};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::disk::{Change, Folder};
@@ -30,6 +30,18 @@ pub(super) struct Files {
     state: Mutex<State>,
     /// Told when there is a new text.
     ready: Notify,
+    /// Cancelled when the output has ended.
+    ended: CancellationToken,
+}
+
+/// What became of the search for a text.
+pub(super) enum Text {
+    /// It is there.
+    Found(Arc<Resource>),
+    /// It did not come in time, or the stream has ended.
+    Absent,
+    /// The output has ended; there may be another one in its place.
+    Ended,
 }
 
 struct State {
@@ -63,6 +75,7 @@ impl Files {
             ephemeral: settings.ephemeral,
             state: Mutex::new(state),
             ready: Notify::new(),
+            ended: CancellationToken::new(),
         })
     }
 
@@ -141,6 +154,7 @@ impl Files {
 
     /// Waits for the disk and removes the folder, if told so.
     pub(super) async fn stop(&self, remove: bool) {
+        self.ended.cancel();
         let folder = self.lock().folder.take();
         if let Some(folder) = folder {
             folder.stop(remove).await;
@@ -152,25 +166,20 @@ impl Files {
         self.lock().files.get(name).cloned()
     }
 
-    /// The text of that name, after at most `patience`, or the end of the stream, where it does not exist yet.
-    pub(super) async fn find_text(
-        &self,
-        name: &str,
-        patience: Duration,
-        end: &CancellationToken,
-    ) -> Option<Arc<Resource>> {
-        let patience = tokio::time::sleep(patience);
-        tokio::pin!(patience);
+    /// The text of that name, where it does not exist yet by `deadline` at the latest, unless the stream ends before.
+    pub(super) async fn find_text(&self, name: &str, deadline: Instant, end: &CancellationToken) -> Text {
         loop {
             let mut ready = std::pin::pin!(self.ready.notified());
             ready.as_mut().enable();
             if let Some(found) = self.find(name) {
-                return Some(found);
+                return Text::Found(found);
             }
             tokio::select! {
+                biased;
+                () = end.cancelled() => return Text::Absent,
+                () = self.ended.cancelled() => return Text::Ended,
                 () = ready => {}
-                () = &mut patience => return None,
-                () = end.cancelled() => return None,
+                () = tokio::time::sleep_until(deadline) => return Text::Absent,
             }
         }
     }

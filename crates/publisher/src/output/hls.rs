@@ -17,9 +17,10 @@ use packager::hls::MULTIVARIANT;
 use packager::segment::Changes;
 use packager::ts::Chunk;
 use packager::{cmaf, hls};
+use tokio::time::Instant;
 
 use super::answer;
-use super::files::Files;
+use super::files::{Files, Text};
 use super::run;
 use super::viewers::Viewers;
 use crate::body::Body;
@@ -254,20 +255,26 @@ impl Service {
         let Some(running) = self.running(address) else {
             return answer::not_found(&self.absence(address));
         };
-        let Some(hls) = running.segmented.hls() else {
-            return answer::not_found(&format!("stream {} has no HLS output", address.code));
-        };
         let name = running.kept_name(address, file, MULTIVARIANT);
-        let is_playlist = file.ends_with(".m3u8");
-        let found = match is_playlist {
-            true => hls.files.find_text(&name, self.settings.join_timeout, &running.cancel).await,
-            false => hls.files.find(&name),
-        };
-        let Some(found) = found else {
-            return answer::not_found(&match is_playlist {
-                true => format!("stream {} has no media now", address.code),
-                false => format!("stream {} has no such segment, or not any more", address.code),
-            });
+        let deadline = Instant::now() + self.settings.join_timeout;
+        let (hls, found) = loop {
+            let Some(hls) = running.outputs().await.hls else {
+                return answer::not_found(&format!("stream {} has no HLS output", address.code));
+            };
+            if !file.ends_with(".m3u8") {
+                let Some(found) = hls.files.find(&name) else {
+                    let why = format!("stream {} has no such segment, or not any more", address.code);
+                    return answer::not_found(&why);
+                };
+                break (hls, found);
+            }
+            match hls.files.find_text(&name, deadline, &running.cancel).await {
+                Text::Found(found) => break (hls, found),
+                Text::Absent => {
+                    return answer::not_found(&format!("stream {} has no media now", address.code));
+                }
+                Text::Ended => {}
+            }
         };
         let response = found.answer(request);
         self.note_viewer(&running, &hls.viewers, request, peer, Protocol::Hls, response)

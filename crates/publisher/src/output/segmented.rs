@@ -45,14 +45,9 @@ impl Segmented {
         std::mem::replace(&mut current, outputs)
     }
 
-    /// The HLS output.
-    pub(crate) fn hls(&self) -> Option<Arc<hls::Output>> {
-        self.read().hls.clone()
-    }
-
-    /// The DASH output.
-    pub(crate) fn dash(&self) -> Option<Arc<dash::Output>> {
-        self.read().dash.clone()
+    /// Those that there are now.
+    pub(crate) fn outputs(&self) -> Outputs {
+        self.read().clone()
     }
 
     /// Whether any of them may want the frames of a rung as they are.
@@ -64,22 +59,21 @@ impl Segmented {
 
     /// Whether HLS wants what the TS carriers make, now that a rung is in this state; none where nothing tells yet.
     pub(super) fn wants_chunks(&self, state: Option<(usize, &Context)>) -> Option<bool> {
-        let hls = self.hls();
-        let Some(hls) = hls else { return Some(false) };
+        let Some(hls) = self.outputs().hls else { return Some(false) };
         let feed = hls.fixed_feed().or_else(|| state.map(|(rung, context)| hls.feed(rung, context)))?;
         Some(feed == Feed::Chunks)
     }
 
     /// Takes what the TS carrier of a rung made.
     pub(super) fn push_chunks(&self, rung: usize, chunks: &[Chunk]) {
-        if let Some(hls) = self.hls().filter(|hls| hls.fixed_feed() != Some(Feed::Entries)) {
+        if let Some(hls) = self.outputs().hls.filter(|hls| hls.fixed_feed() != Some(Feed::Entries)) {
             hls.push_chunks(rung, chunks);
         }
     }
 
     /// Takes the frames of a rung.
     pub(super) fn push(&self, rung: usize, entries: &[Entry]) {
-        let Outputs { hls, dash } = self.read().clone();
+        let Outputs { hls, dash } = self.outputs();
         if let Some(hls) = hls.filter(|hls| hls.fixed_feed() != Some(Feed::Chunks)) {
             hls.push_entries(rung, entries);
         }
@@ -90,7 +84,7 @@ impl Segmented {
 
     /// Takes note that it is `now` on the monotonic clock, where a rung is silent.
     pub(super) fn tick(&self, now: Duration) {
-        let Outputs { hls, dash } = self.read().clone();
+        let Outputs { hls, dash } = self.outputs();
         if let Some(hls) = hls {
             hls.tick(now);
         }
@@ -101,7 +95,7 @@ impl Segmented {
 
     /// Frames of a rung were missed.
     pub(super) fn mark_skipped(&self, rung: usize) {
-        let Outputs { hls, dash } = self.read().clone();
+        let Outputs { hls, dash } = self.outputs();
         if let Some(hls) = hls {
             hls.mark_skipped(rung);
         }
@@ -112,7 +106,7 @@ impl Segmented {
 
     /// Announces something else of a rung from now on.
     pub(crate) fn set_rung(&self, rung: usize, announced: &packager::Rung) {
-        let Outputs { hls, dash } = self.read().clone();
+        let Outputs { hls, dash } = self.outputs();
         if let Some(hls) = hls {
             hls.set_rung(rung, announced.clone());
         }
@@ -123,7 +117,7 @@ impl Segmented {
 
     /// What viewers of a rung will miss, as sentences.
     pub(crate) fn warnings(&self, rung: usize) -> Vec<String> {
-        let Outputs { hls, dash } = self.read().clone();
+        let Outputs { hls, dash } = self.outputs();
         let hls = hls.map(|hls| hls.warnings(rung)).unwrap_or_default();
         let dash = dash.map(|dash| dash.warnings(rung)).unwrap_or_default();
         hls.into_iter().chain(dash).collect()

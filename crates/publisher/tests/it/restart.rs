@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt as _;
@@ -56,7 +57,7 @@ async fn asked(
                     return text;
                 }
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     tokio::time::timeout(crate::world::PATIENCE, asking).await.expect("in time")
@@ -215,6 +216,37 @@ async fn a_rung_that_is_taken_out_ends_with_those_who_feed_and_play_it() {
     assert!(server.refused("region/news@low").await.contains("has no rendition \"low\""));
     assert_eq!(get_hls(service, "region/news@low", "index.m3u8").await.status(), StatusCode::NOT_FOUND);
     service.shutdown().await;
+}
+
+/// A player that is told that there is nothing gives up.
+#[tokio::test]
+async fn who_asks_meanwhile_waits() {
+    let (server, _encoders) =
+        fed(Settings { join_timeout: Duration::from_secs(20), ..short() }, &["low", "high"]).await;
+    let service = Arc::clone(&server.service);
+    multivariant(&service, &["low", "high"]).await;
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let asking = tokio::spawn(async move {
+        let mut asked = 0;
+        while stopped.try_recv().is_err() {
+            for answer in
+                [get_hls(&service, NEWS, "index.m3u8").await, get_dash(&service, NEWS, "index.mpd").await]
+            {
+                let status = answer.status();
+                assert_eq!(status, StatusCode::OK, "after {asked}: {}", text(answer).await);
+            }
+            asked += 1;
+            tokio::task::yield_now().await;
+        }
+        asked
+    });
+    for _ in 0..3 {
+        server.service.restart_hls_dash(&ladder(&["low", "high"])).await.expect("restarted");
+        multivariant(&server.service, &["low", "high"]).await;
+    }
+    stop.send(()).expect("it asks");
+    assert!(asking.await.expect("no answer but media") > 3);
+    server.service.shutdown().await;
 }
 
 #[tokio::test]
