@@ -220,13 +220,13 @@ impl Output {
         self.gates.get(rung).map_or(&[], Gate::omitted)
     }
 
-    /// Rungs whose key frames are not where those of the leading rung are.
+    /// Rungs whose key frames are not where those of most others are.
     pub fn misaligned(&self) -> Vec<usize> {
         let rung = |lane: usize| match self.lanes[lane].content {
             Content::Pictures { rung } => Some(rung),
             Content::Sound { .. } => None,
         };
-        self.segmenter.misaligned().filter_map(rung).collect()
+        self.segmenter.misaligned().into_iter().filter_map(rung).collect()
     }
 
     /// Nothing in the lanes that a rung feeds goes on from what was before.

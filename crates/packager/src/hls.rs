@@ -81,9 +81,9 @@ impl Output {
         self.texts.get(name)
     }
 
-    /// Rungs whose key frames are not where those of the leading rung are.
+    /// Rungs whose key frames are not where those of most others are.
     pub fn misaligned(&self) -> Vec<usize> {
-        self.segmenter.misaligned().collect()
+        self.segmenter.misaligned()
     }
 
     fn take(&mut self, rows: Vec<Row<Bytes>>) -> Changes {

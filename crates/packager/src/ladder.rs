@@ -9,6 +9,7 @@
 //! A lane from which nothing came for a while is not waited for. If the rung that leads falls silent, another leads on,
 //! from the start of the open slot.
 
+mod agreement;
 mod lane;
 mod plan;
 
@@ -20,6 +21,7 @@ use hub::Context;
 use media::{TimeDelta, Timestamp, Track};
 
 use crate::cut::{Cutter, Part, Timing};
+use agreement::Vote;
 use lane::Lane;
 use plan::Plan;
 
@@ -196,9 +198,13 @@ impl<P> Segmenter<P> {
         self.heard(rung).is_none_or(|heard| self.time.is_silent(heard))
     }
 
-    /// Lanes whose key frames are not where those of the leading rung are.
-    pub fn misaligned(&self) -> impl Iterator<Item = usize> {
-        self.lanes.iter().enumerate().filter(|(_, lane)| lane.is_misaligned()).map(|(index, _)| index)
+    /// Lanes whose key frames are not where those of most others are.
+    pub fn misaligned(&self) -> Vec<usize> {
+        let votes = self.lanes.iter().enumerate().filter_map(|(lane, of)| {
+            let (keys, is_settled) = of.keys()?;
+            Some(Vote { lane, keys, is_settled })
+        });
+        agreement::odd_ones(&votes.collect::<Vec<_>>())
     }
 
     /// EXT-X-TARGETDURATION in seconds, once it is fixed.

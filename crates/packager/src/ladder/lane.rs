@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use media::{TimeDelta, Timestamp};
 
+use super::agreement::Keys;
 use super::plan::{Boundary, Event, Plan, Slot};
 use super::{Time, Unit};
 use crate::cut::Part;
@@ -19,7 +20,7 @@ const MAX_LAG: Duration = Duration::from_secs(8);
 /// Nor one this many events behind: what its sources may send at once, 30 s, is less.
 const MAX_BEHIND: u64 = 16;
 /// Key frames this near to each other are the same one.
-const EXACT: TimeDelta = TimeDelta::from_millis(8);
+pub(super) const EXACT: TimeDelta = TimeDelta::from_millis(8);
 /// A break at another rung and the one here that lie within this are the same.
 const SAME_BREAK: TimeDelta = TimeDelta::from_secs(1);
 /// Half of a slot's length, as long as that is not known.
@@ -64,7 +65,8 @@ pub(super) struct Lane<P> {
     /// Where its newest piece starts, or the slot that it had none of.
     told: Option<Timestamp>,
     heard: Option<Duration>,
-    /// Cuts in a row that lay beside the planned ones.
+    /// Where its key frames are against the planned cuts, and how many times in a row it began beside those.
+    keys: Option<Keys>,
     beside: u32,
 }
 
@@ -132,6 +134,7 @@ impl<P> Lane<P> {
             ended: None,
             told: None,
             heard: None,
+            keys: None,
             beside: 0,
         }
     }
@@ -213,9 +216,9 @@ impl<P> Lane<P> {
         self.next_event
     }
 
-    /// Whether its key frames are not where those of the leading rung are.
-    pub(super) fn is_misaligned(&self) -> bool {
-        self.beside >= 2
+    /// Where its key frames are against the planned cuts, and whether that is no chance; none where it has no pictures.
+    pub(super) fn keys(&self) -> Option<(Keys, bool)> {
+        Some((self.keys?, self.beside != 1))
     }
 
     /// Follows the plan as far as it can at that `time`, and says what it has of each slot that ends.
@@ -409,6 +412,7 @@ impl<P> Lane<P> {
         };
         if boundary.independent && first.has_pictures() {
             self.beside = if exact { 0 } else { self.beside + 1 };
+            self.keys = Some(if first.timing.key { Keys::At(offset) } else { Keys::Elsewhere });
         }
         let late = Some(offset).filter(|_| !boundary.discontinuity);
         let piece = self.close(index, &Closing { late, ..*closing });

@@ -18,7 +18,7 @@ pub(crate) mod segmented;
 pub(crate) mod ts;
 mod viewers;
 
-/// What is said of a rung whose key frames are not where those of the leading one are.
+/// What is said of a rung whose key frames are not where those of most others are.
 fn misaligned(output: &str) -> String {
     format!(
         "its key frames are not at the same times as those of the other renditions: its {output} segments begin beside \
