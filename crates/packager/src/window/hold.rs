@@ -1,6 +1,6 @@
 //! Rows of segments that may not be told of yet, for the wall clock of their epoch is not settled.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use hub::Context;
 use media::timeline::Anchor;
@@ -22,17 +22,17 @@ pub(super) struct Hold {
     held_bytes: usize,
     /// The newest epoch.
     epoch: u64,
-    /// The newest settled wall clock, and its epoch.
-    anchor: Option<(u64, Anchor)>,
+    /// The settled wall clocks by epoch, from that of the oldest row on: rows may leave after another epoch has settled.
+    anchors: BTreeMap<u64, Anchor>,
     /// How many of the oldest need not wait.
     released: usize,
 }
 
 impl Hold {
     pub(super) fn see(&mut self, context: &Context) {
-        self.epoch = context.epoch.id;
+        self.epoch = self.epoch.max(context.epoch.id);
         if let Some(anchor) = context.anchor {
-            self.anchor = Some((context.epoch.id, anchor));
+            self.anchors.insert(context.epoch.id, anchor);
         }
     }
 
@@ -67,12 +67,18 @@ impl Hold {
     /// the machine's clock from one epoch to the next, and begins at Unix time.
     pub(super) fn pop(&mut self) -> Option<(Ready, Timestamp)> {
         let slot = self.rows.front()?.slot;
-        let settled = self.anchor.is_some_and(|(epoch, _)| epoch == slot.epoch);
+        let settled = self.anchors.contains_key(&slot.epoch);
         if !settled && slot.epoch == self.epoch && self.released == 0 && !self.is_full() {
             return None;
         }
         let row = self.take_oldest()?;
-        let date = self.anchor.map_or(slot.start, |(_, anchor)| anchor.wall_of(slot.start));
+        while self.anchors.len() > 1 && self.anchors.first_key_value().is_some_and(|(&id, _)| id < slot.epoch)
+        {
+            self.anchors.pop_first();
+        }
+        let newest = self.anchors.last_key_value().map(|(_, anchor)| anchor);
+        let anchor = self.anchors.get(&slot.epoch).or(newest);
+        let date = anchor.map_or(slot.start, |anchor| anchor.wall_of(slot.start));
         Some((row, date))
     }
 
@@ -132,5 +138,16 @@ mod tests {
         hold.drop_excess();
         let kept: Vec<_> = hold.rows.iter().map(|row| (row.slot.number, row.slot.discontinuity)).collect();
         assert_eq!(kept, [(2, true), (3, false), (4, false), (5, false)]);
+    }
+
+    #[test]
+    fn rows_keep_the_clock_of_their_epoch_though_the_next_one_has_settled() {
+        let mut hold = filled(1);
+        for (id, wall_ms) in [(0, 5000), (1, 5800)] {
+            let epoch = media::timeline::Epoch { id, start: Timestamp::ZERO };
+            let anchor = Anchor { media: Timestamp::ZERO, wall: Timestamp::from_scale(wall_ms, 1000) };
+            hold.see(&Context { epoch, tracks: Default::default(), anchor: Some(anchor) });
+        }
+        assert_eq!(hold.pop().map(|(_, date)| date), Some(Timestamp::from_scale(5000, 1000)));
     }
 }
