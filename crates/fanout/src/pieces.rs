@@ -8,7 +8,7 @@ pub const SMALL: usize = 24;
 const MAX_PIECES: usize = 128;
 
 /// Runs of bytes, in the order in which they are to leave: shared ones by reference, and small ones of one viewer alone
-/// (lengths, channel numbers) by value.
+/// (lengths, channel numbers) by value. Who writes to a peer without a fan-out gathers them here as well.
 #[derive(Debug, Default)]
 pub struct Pieces<'b> {
     pieces: Vec<Piece<'b>>,
@@ -34,7 +34,7 @@ impl Piece<'_> {
 
 impl<'b> Pieces<'b> {
     /// Nothing yet.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::default()
     }
 
@@ -58,17 +58,17 @@ impl<'b> Pieces<'b> {
     }
 
     /// An item ends here.
-    pub(crate) fn end_item(&mut self) {
+    pub fn end_item(&mut self) {
         self.ends.push(self.bytes);
     }
 
     /// Items so far.
-    pub(crate) fn items(&self) -> usize {
+    pub fn items(&self) -> usize {
         self.ends.len()
     }
 
     /// How many items the first `sent` bytes hold whole, and how many bytes of the next one.
-    pub(crate) fn split(&self, sent: usize) -> (usize, usize) {
+    pub fn split(&self, sent: usize) -> (usize, usize) {
         split(&self.ends, sent)
     }
 
@@ -80,12 +80,12 @@ impl<'b> Pieces<'b> {
     }
 
     /// All bytes so far.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Whether one write takes no more of them.
-    pub(crate) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.pieces.len() >= MAX_PIECES
     }
 
@@ -96,7 +96,7 @@ impl<'b> Pieces<'b> {
     }
 
     /// What there is behind the first `passed` bytes, for one system call.
-    pub(crate) fn slices(&self, mut passed: usize) -> impl Iterator<Item = IoSlice<'_>> {
+    pub fn slices(&self, mut passed: usize) -> impl Iterator<Item = IoSlice<'_>> {
         self.pieces.iter().filter_map(move |piece| {
             let bytes = piece.bytes();
             let skip = passed.min(bytes.len());

@@ -1,4 +1,4 @@
-//! Unix times as text, ISO 8601: EXT-X-PROGRAM-DATE-TIME (RFC 8216 4.3.2.6) and the dates of an MPD (`xs:dateTime`).
+//! Unix times as text, ISO 8601 and RFC 3339: EXT-X-PROGRAM-DATE-TIME (RFC 8216 4.3.2.6) and the dates of an MPD (`xs:dateTime`).
 
 use media::Timestamp;
 
@@ -9,7 +9,7 @@ const DAYS_PER_ERA: i64 = 146_097;
 const DAYS_TO_UNIX: i64 = 719_468;
 
 /// A Unix time as UTC to the millisecond: `2026-03-01T12:00:00.040Z`.
-pub(crate) fn utc(time: Timestamp) -> String {
+pub fn utc(time: Timestamp) -> String {
     let ms = time.to_scale(1000);
     let (year, month, day) = civil(ms.div_euclid(MS_PER_DAY));
     let ms = ms.rem_euclid(MS_PER_DAY);

@@ -21,5 +21,6 @@ mod settings;
 pub mod ts;
 mod window;
 
+pub use date::utc;
 pub use program::Omitted;
 pub use settings::{Rung, Settings};

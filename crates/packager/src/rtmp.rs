@@ -36,6 +36,8 @@ pub struct Chunk {
     pub arrival: Duration,
     /// A viewer may start here.
     pub start: bool,
+    /// How many such places there were up to this frame: tells how much somebody missed who was skipped.
+    pub starts: u64,
     /// The frame is a picture.
     pub picture: bool,
     /// What has to be sent before it to whoever starts here; and to all where `join` says so.
@@ -50,13 +52,22 @@ pub struct Chunk {
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// `onMetaData` of all tracks.
-    pub metadata: Shared,
+    pub metadata: Metadata,
     /// The same for a peer that can get only some of them: of those that every peer can.
-    pub legacy_metadata: Shared,
+    pub legacy_metadata: Metadata,
     /// Sequence headers, in the order in which they are to be sent.
     pub headers: Vec<Header>,
     /// What a peer must announce to get all tracks.
     pub needs: Vec<FourCc>,
+}
+
+/// `onMetaData` in its two forms.
+#[derive(Clone, Debug)]
+pub struct Metadata {
+    /// For who plays.
+    pub play: Shared,
+    /// For a server that we publish to: `@setDataFrame` in front has it kept for who plays there.
+    pub publish: Shared,
 }
 
 /// A sequence header.
@@ -102,6 +113,7 @@ pub struct Carrier {
     /// The tracks that the setup is about.
     known: Arc<[Track]>,
     last_start: Option<Timestamp>,
+    starts: u64,
     /// The end of the newest picture.
     pictures_end: Option<Timestamp>,
 }
@@ -149,6 +161,7 @@ impl Carrier {
             setup: None,
             known: Arc::default(),
             last_start: None,
+            starts: 0,
             pictures_end: None,
         }
     }
@@ -184,11 +197,13 @@ impl Carrier {
             needs: form.needs,
             arrival: entry.arrival,
             start,
+            starts: self.starts + u64::from(start),
             picture,
             setup: self.setup.clone().filter(|_| start || changed),
             join: changed,
             context: Arc::clone(&entry.context),
         };
+        self.starts = chunk.starts;
         if start {
             self.last_start = Some(frame.dts);
         }
@@ -211,7 +226,8 @@ impl Carrier {
             let [video, audio] =
                 [of(TagKind::Video), of(TagKind::Audio)].map(|form| form.map(|form| &form.track));
             let text = Description { video, audio, encoder: ENCODER, ..Description::default() }.encode();
-            Shared::new(TagKind::Script, Head::EMPTY, text).ok()
+            let message = |text| Shared::new(TagKind::Script, Head::EMPTY, text).ok();
+            Some(Metadata { publish: message(mux::set_data_frame(&text))?, play: message(text)? })
         };
         let header = |form: &Form| {
             let body = form.track.sequence_header()?.clone();

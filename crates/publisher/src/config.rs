@@ -9,10 +9,12 @@ use crate::code::Code;
 
 mod directories;
 mod ladder;
+mod push;
 
 pub use crate::limits::Limits;
 pub use directories::overlap;
 pub use ladder::{AbrRepMeta, DEFAULT_RENDITION, Rendition};
+pub use push::Push;
 
 /// A text that must not be shown: stream keys and passphrases. `Debug` and `Display` print stars.
 #[derive(Clone, PartialEq, Eq)]
@@ -197,6 +199,8 @@ pub struct Stream {
     pub renditions: Vec<Rendition>,
     /// Outputs.
     pub protocols: Protocols,
+    /// Where it is pushed to; two with one URL are two.
+    pub pushes: Vec<Push>,
     /// What a publisher must give as `?key=`; none admits every publisher.
     pub stream_key: Option<Secret>,
     /// Whether a publisher with the right key replaces the one that is sending.
@@ -254,6 +258,7 @@ impl Stream {
             inputs: vec![Input { source: Source::Publish, priority: 0 }],
             renditions: Vec::new(),
             protocols: Protocols::BUILT,
+            pushes: Vec::new(),
             stream_key: None,
             takeover: true,
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub struct Service {
     pub(crate) fan_out: Arc<FanOut>,
     listeners: Mutex<Listeners>,
     streams: Mutex<BTreeMap<Code, Slot>>,
+    /// Push destinations so far.
+    pushes: AtomicU64,
     /// The segment directories are ours alone as long as these are held.
     _claims: Vec<disk::Claim>,
     /// Ends everything.
@@ -197,6 +200,7 @@ impl Service {
             refusals: Refusals::default(),
             listeners: Mutex::new(settings.listeners.clone()),
             streams: Mutex::default(),
+            pushes: AtomicU64::new(0),
             _claims: claims,
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -204,7 +208,7 @@ impl Service {
         })
     }
 
-    /// Starts a stream: its inputs and its outputs. It is active from now on, with or without media.
+    /// Starts a stream: its inputs, its outputs and what it pushes. It is active from now on, with or without media.
     ///
     /// # Errors
     /// [`Error::Running`] when a stream with that code runs; it is left as it is. [`Error::Stopping`] when its `stop`
@@ -230,6 +234,7 @@ impl Service {
             };
             running.tasks.spawn(file::run(Arc::clone(self), Arc::clone(&running), source));
         }
+        self.start_pushes(&running);
         tracing::info!(stream = %running.code, "stream started");
         Ok(())
     }
@@ -488,6 +493,11 @@ impl Service {
         self.gates.statuses()
     }
 
+    /// The id of the next push destination.
+    pub(crate) fn next_push(&self) -> u64 {
+        self.pushes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Ends with the service.
     pub(crate) fn cancelled(&self) -> CancellationToken {
         self.cancel.clone()
@@ -496,4 +506,11 @@ impl Service {
     fn streams(&self) -> MutexGuard<'_, BTreeMap<Code, Slot>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Unpredictable bytes. Where the system has none they are zeros: nothing that is kept secret is made of them.
+pub(crate) fn random() -> [u8; 32] {
+    let mut seed = [0; 32];
+    let _ = aws_lc_rs::rand::fill(&mut seed);
+    seed
 }

@@ -10,6 +10,7 @@ use crate::code::{Address, Code};
 use crate::config;
 use crate::limits::Gate;
 use crate::output::segmented::{Outputs, Segmented};
+use crate::push::Pushes;
 use crate::rung::{Rung, rank};
 use crate::status::{RenditionStatus, StreamStatus};
 
@@ -33,7 +34,8 @@ pub(crate) struct Running {
     /// Workers that `stop` waits for.
     pub(crate) tasks: TaskTracker,
     pub(crate) segmented: Arc<Segmented>,
-    /// Held while HLS and DASH are put in the place of others.
+    pub(crate) pushes: Pushes,
+    /// Held while HLS and DASH, or destinations, are put in the place of others.
     pub(crate) restarting: tokio::sync::Mutex<()>,
     /// Viewers of all its outputs.
     pub(crate) viewers: Arc<Gate>,
@@ -54,6 +56,7 @@ impl Running {
             cancel,
             tasks: TaskTracker::new(),
             segmented,
+            pushes: Pushes::default(),
             restarting: tokio::sync::Mutex::default(),
             viewers,
             since: SystemTime::now(),

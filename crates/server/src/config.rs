@@ -14,6 +14,7 @@ mod env;
 mod fault;
 mod limits;
 mod listen;
+mod push;
 mod read;
 mod service;
 mod stream;

@@ -87,6 +87,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/", get(page::index))
         .route("/assets/{file}", get(page::asset))
         .route("/api/v1/streams", get(api::streams))
+        .route("/api/v1/streams/{*call}", get(api::of_stream))
         .route("/api/v1/limits", get(api::limits))
         .method_not_allowed_fallback(|method: Method| async move {
             answer::method_not_allowed(&method, "GET, HEAD")

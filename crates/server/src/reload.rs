@@ -39,6 +39,9 @@ struct Summary {
     stopped: usize,
     restarted: usize,
     announced: usize,
+    /// Destinations that were begun, or ended.
+    pushes_started: usize,
+    pushes_stopped: usize,
     unchanged: usize,
     /// Not changed, for that needs a restart of the program.
     left: usize,
@@ -79,12 +82,24 @@ impl Reload {
         for stream in new.streams {
             self.change(stream, service, &mut summary).await;
         }
-        let Summary { started, stopped, restarted, announced, unchanged, left, failed } = summary;
+        let Summary {
+            started,
+            stopped,
+            restarted,
+            announced,
+            pushes_started,
+            pushes_stopped,
+            unchanged,
+            left,
+            failed,
+        } = summary;
         tracing::info!(
             started,
             stopped,
             hls_dash_restarted = restarted,
             announced,
+            pushes_started,
+            pushes_stopped,
             unchanged,
             left_as_they_were = left,
             failed,
@@ -113,7 +128,10 @@ impl Reload {
             }
             return;
         };
-        match config::stream_change(&applied.stream, &new) {
+        let change = config::stream_change(&applied.stream, &new);
+        // Where the stream is left as it was, so is what it pushes.
+        let pushes = if matches!(change, Change::Unfit(_)) { None } else { Some(new.clone()) };
+        match change {
             Change::Unfit(keys) => {
                 summary.left += 1;
                 let keys = keys.join(", ");
@@ -136,10 +154,25 @@ impl Reload {
                 Err(error) => summary.fail(&code, &error),
             },
         }
+        if let Some(new) = pushes {
+            applied.push(new, service, summary).await;
+        }
     }
 }
 
 impl Applied {
+    /// Last, for a destination may be for a rung that was not there before.
+    async fn push(&mut self, new: Stream, service: &Arc<Service>, summary: &mut Summary) {
+        match service.update_pushes(&new).await {
+            Ok(changes) => {
+                summary.pushes_started += changes.started;
+                summary.pushes_stopped += changes.stopped;
+                self.stream.pushes = new.pushes;
+            }
+            Err(error) => summary.fail(&new.code, &error),
+        }
+    }
+
     async fn restart(&mut self, new: Stream, service: &Arc<Service>, summary: &mut Summary) {
         match service.restart_hls_dash(&new).await {
             Ok(()) => {

@@ -23,7 +23,7 @@ use crate::limits::{Pass, Refusal};
 use crate::listener;
 use crate::output::mpegts::ended_by;
 use crate::output::rtmp::{PlayInfo, Playing};
-use crate::service::{Publication, Service};
+use crate::service::{Publication, Service, random};
 use crate::session::{Ended, Opening, Protocol, Role};
 
 /// Bytes read from a connection at a time.
@@ -495,13 +495,6 @@ fn without_key(path: &str, error: &CodeError) -> String {
             format!("{before:?} is followed by what no stream code has; a key is given as ?key=")
         }
     }
-}
-
-/// Bytes for the handshake; nothing depends on their being unpredictable, so a failure leaves them zero.
-fn random() -> [u8; 32] {
-    let mut seed = [0; 32];
-    let _ = aws_lc_rs::rand::fill(&mut seed);
-    seed
 }
 
 #[cfg(test)]

@@ -18,16 +18,16 @@ use crate::stream::Running;
 const OTHERS: Duration = Duration::from_secs(1);
 
 /// A carrier with media, for a viewer.
-pub(super) struct Joined<T> {
-    pub(super) rung: Arc<Rung>,
-    pub(super) reading: Arc<Reading<T>>,
+pub(crate) struct Joined<T> {
+    pub(crate) rung: Arc<Rung>,
+    pub(crate) reading: Arc<Reading<T>>,
     /// Says that somebody waits for each frame.
-    pub(super) haste: Haste,
+    pub(crate) haste: Haste,
 }
 
 /// Why there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Unjoined {
+pub(crate) enum Unjoined {
     /// The stream ended meanwhile.
     Ended,
     /// No media came in time.
@@ -52,7 +52,7 @@ enum Readiness {
 impl Service {
     /// Joins the rung that an address names, or the best one, and waits for its media for `join_timeout` at most.
     /// `carrier` is that of a rung.
-    pub(super) async fn join<K: Kind>(
+    pub(crate) async fn join<K: Kind>(
         &self,
         running: &Running,
         address: &Address,

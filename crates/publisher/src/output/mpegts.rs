@@ -34,7 +34,7 @@ const READ_BYTES: usize = 64 << 10;
 const TELL_BYTES: u64 = 16 << 10;
 /// Bytes at most that the system holds for a viewer and has not sent yet. Without a bound it takes megabytes for each
 /// one that is slow.
-pub(super) const UNSENT_BYTES: u32 = 256 << 10;
+pub(crate) const UNSENT_BYTES: u32 = 256 << 10;
 
 impl Service {
     /// Streams MPEG-TS to a viewer, from the newest key frame on, until the client leaves, the stream stops or

@@ -12,10 +12,10 @@ use crate::code::Code;
 const REST: Duration = Duration::from_secs(1);
 
 /// An attempt.
-pub(super) type Work<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
+pub(crate) type Work<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 /// Does the work until it comes to its end. Where it panics, which was logged then, it is begun again after a rest.
-pub(super) async fn persist<S>(
+pub(crate) async fn persist<S>(
     state: &mut S,
     work: for<'s> fn(&'s mut S) -> Work<'s>,
     code: &Code,

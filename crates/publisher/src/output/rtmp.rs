@@ -1,6 +1,5 @@
 //! RTMP play: the carrier's messages to one player, over the connection that asked for them.
 
-use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +10,7 @@ use hub::{Context, Entry, Haste};
 use media::Codec;
 use packager::Omitted;
 use packager::rtmp::{Carrier, Chunk, Past};
-use rtmp::chunk::{Piece, Route, Shared};
-use rtmp::flv::FourCc;
+use rtmp::chunk::Route;
 use rtmp::flv::mux::{self, Caps};
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -20,6 +18,7 @@ use tokio::net::TcpStream;
 use super::carrier::{Kind, Reading};
 use super::join::Unjoined;
 use super::mpegts::{UNSENT_BYTES, ended_by};
+use super::rtmp_wire::{To, Wire};
 use crate::code::Address;
 use crate::error::Error;
 use crate::limits::{Gates, Pass, Refusal};
@@ -163,9 +162,7 @@ impl Service {
         let viewer = Viewer {
             session: self.sessions.open(opening, &running.cancel),
             untold: 0,
-            route: Route { stream: 0, chunk_size: 0 },
-            caps: info.caps,
-            zero: OnceCell::new(),
+            wire: Wire::new(Route { stream: 0, chunk_size: 0 }, info.caps, To::Player),
             ended: Arc::clone(&ended),
             gates: Arc::clone(&self.gates),
             reading: joined.reading.clone(),
@@ -187,7 +184,7 @@ impl Service {
         let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES);
         listener::be_patient(socket, self.gates.longest_behind());
         let Playback { mut viewer, ended } = playback;
-        viewer.route = route;
+        viewer.wire.route = route;
         let session = Arc::clone(viewer.session.session());
         let ring = viewer.reading.ring().clone();
         let membership = self.fan_out.join(&ring, Arc::clone(socket) as _, head, viewer);
@@ -200,10 +197,7 @@ struct Viewer {
     session: Open,
     /// Bytes sent that the session was not told of yet.
     untold: u64,
-    route: Route,
-    caps: Caps,
-    /// The time of its first message, in milliseconds of hub time: its timestamps begin at 0.
-    zero: OnceCell<i64>,
+    wire: Wire,
     ended: Arc<AtomicBool>,
     gates: Arc<Gates>,
     /// Keeps the carrier running.
@@ -212,44 +206,15 @@ struct Viewer {
     _pass: Pass,
 }
 
-impl Viewer {
-    fn takes(&self, needs: Option<FourCc>) -> bool {
-        needs.is_none_or(|fourcc| self.caps.takes(fourcc))
-    }
-
-    fn put<'i>(&self, message: &'i Shared, time_ms: u32, out: &mut Pieces<'i>) {
-        for piece in message.chunks(self.route, time_ms) {
-            match piece {
-                Piece::Own(own) => out.small(&own),
-                Piece::Shared(bytes) => out.shared(bytes),
-            }
-        }
-    }
-}
-
 impl fanout::Viewer for Viewer {
     type Item = Chunk;
 
     fn frame<'i>(&self, chunk: &'i Chunk, how: How, out: &mut Pieces<'i>) {
-        let zero = *self.zero.get_or_init(|| chunk.time_ms);
-        // Sound that belongs before the first picture comes with it. Milliseconds wrap at 32 bits.
-        let time_ms = (chunk.time_ms - zero).max(0) as u32;
-        if let Some(setup) = chunk.setup.as_deref().filter(|_| how != How::Follows || chunk.join) {
-            let all = setup.needs.iter().all(|&fourcc| self.takes(Some(fourcc)));
-            self.put(if all { &setup.metadata } else { &setup.legacy_metadata }, time_ms, out);
-            for header in setup.headers.iter().filter(|header| self.takes(header.needs)) {
-                self.put(&header.message, time_ms, out);
-            }
-        }
-        if self.takes(chunk.needs) {
-            self.put(&chunk.message, time_ms, out);
-        }
+        self.wire.frame(chunk, how, out);
     }
 
-    /// Those who began at the same frame, take the same and have the same message stream.
     fn shape(&self) -> Option<u64> {
-        let zero = u64::try_from(*self.zero.get()?).ok()?;
-        (self.route.stream == 1).then(|| zero << 16 | u64::from(self.caps.bits()))
+        self.wire.shape()
     }
 
     /// Where there are pictures, sound is of no use before the next of them.

@@ -49,7 +49,8 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
 
 /// What a stream that runs as `old` needs to become `new`.
 pub(crate) fn stream(old: &Stream, new: &Stream) -> Change {
-    let Stream { code: _, inputs, renditions: _, protocols, stream_key, takeover } = old;
+    // What is pushed is changed whatever else is, see `Reload`.
+    let Stream { code: _, inputs, renditions: _, protocols, pushes: _, stream_key, takeover } = old;
     let Protocols { hls, dash, rtsp, rtmp, srt, mpegts } = protocols;
     let mut found = Differing::default();
     found.note("inputs", inputs, &new.inputs);

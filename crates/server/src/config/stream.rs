@@ -9,7 +9,7 @@ use url::Url;
 
 use super::fault::Fault;
 use super::read::{Item, Notes, Section};
-use super::service;
+use super::{push, service};
 
 /// What the sources of this version look like, for messages.
 const SOURCES: &str = "publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true";
@@ -40,9 +40,7 @@ fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
     let mut section = item.section();
     let inputs = section.item("inputs").map(|item| inputs(&item));
     let protocols = protocols(section.section("protocols"), default.protocols);
-    if let Some(item) = section.item("push") {
-        push(&item);
-    }
+    let push_item = section.item("push");
     let stream_key = section.item("stream_key").and_then(|item| item.text()).map(Secret::new);
     if let Some(item) = section.item("passphrase")
         && service::passphrase(&item).is_some()
@@ -52,6 +50,7 @@ fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
     let takeover = section.item("takeover").and_then(|item| item.flag()).unwrap_or(default.takeover);
     let renditions_item = section.item("renditions");
     let renditions = renditions_item.as_ref().map(renditions).unwrap_or_default();
+    let pushes = push_item.map(|item| push::pushes(&item, &renditions)).unwrap_or_default();
     if let Some(item) = section.item("play_auth")
         && !item.holds_nothing()
     {
@@ -63,7 +62,7 @@ fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
     if let (Some(item), true, false) = (renditions_item, renditions.len() > 1, published) {
         item.wrong("a file has one rendition and cannot feed several; leave them out, or have an encoder publish each");
     }
-    Stream { inputs, renditions, protocols, stream_key, takeover, ..default }
+    Stream { inputs, renditions, protocols, pushes, stream_key, takeover, ..default }
 }
 
 /// The rungs of a ladder. One without a name is called after its place.
@@ -201,24 +200,4 @@ fn protocols(mut section: Section<'_>, default: Protocols) -> Protocols {
     };
     section.close();
     protocols
-}
-
-/// Push destinations are read for their names and values, and refused unless they are switched off.
-fn push(item: &Item<'_>) {
-    let seconds = 1..=86_400;
-    for destination in item.list() {
-        let whole = destination.clone();
-        let mut section = destination.section();
-        for key in ["url", "rendition", "comment"] {
-            section.item(key).and_then(|item| item.text());
-        }
-        let enabled = section.item("enabled").and_then(|item| item.flag()).unwrap_or(true);
-        section.item("timeout_sec").and_then(|item| item.whole(seconds.clone()));
-        section.item("retry_timeout_sec").and_then(|item| item.whole(seconds.clone()));
-        section.item("limit").and_then(|item| item.whole(0..=u64::from(u32::MAX)));
-        section.close();
-        if enabled {
-            whole.wrong("push is not in this version yet; leave it out or set enabled: false");
-        }
-    }
 }

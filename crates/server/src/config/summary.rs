@@ -55,7 +55,12 @@ fn described(stream: &Stream) -> String {
     let outputs = if outputs.is_empty() { "nothing".to_owned() } else { outputs.join(", ") };
     let key = if stream.stream_key.is_some() { ", with a stream key" } else { "" };
     let ladder = ladder(&stream.renditions);
-    format!("{}: from {}{key}{ladder}, as {outputs}", stream.code, sources.join(", "))
+    let pushed = match stream.pushes.iter().filter(|push| push.enabled).count() {
+        0 => String::new(),
+        1 => ", pushed to 1 destination".to_owned(),
+        count => format!(", pushed to {count} destinations"),
+    };
+    format!("{}: from {}{key}{ladder}, as {outputs}{pushed}", stream.code, sources.join(", "))
 }
 
 /// The rungs with what is known of them: `, in 1080p (1920x1080, 6000 kbit/s), 720p`.

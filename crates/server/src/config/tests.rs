@@ -58,7 +58,8 @@ streams:
   region/north/news:
     inputs: [{url: 'publish://', priority: 3}]
     protocols: {hls: true, mpegts: false, dash: false, rtsp: false, rtmp: false, srt: false}
-    push: [{url: 'rtmp://x/y', enabled: false, timeout_sec: 3, retry_timeout_sec: 5, limit: 0, rendition: a, comment: b}]
+    push: [{url: 'rtmp://x/y', enabled: false, timeout_sec: 3, retry_timeout_sec: 5, limit: 0, rendition: track_1, comment: b,
+        ca_file: /ca.pem, insecure: true}, {url: 'srt://x/y'}]
     stream_key: 007
     takeover: false
     renditions: []
@@ -76,7 +77,7 @@ HLS       4.5 s segments, a window of 6 and 3 more, in memory, and for ever in /
 DASH      3 s segments, a window of 5 and 1 more, in memory and in /srv/dash
 data      /var/lib/rillcast
 stream    demo: from a publisher, as HLS, DASH, HTTP MPEG-TS, RTMP
-stream    region/north/news: from a publisher, with a stream key, as HLS
+stream    region/north/news: from a publisher, with a stream key, as HLS, pushed to 1 destination
 stream    clip: from /srv/a b.flv in a loop, in only, as HLS, DASH, HTTP MPEG-TS, RTMP
 stream    ladder: from a publisher, in 1080p (1920x1080, 6000 kbit/s), track_2 (720 high), track_3 (800 kbit/s), track_4, \
          as HLS, DASH, HTTP MPEG-TS, RTMP
@@ -159,7 +160,6 @@ streams:
   a:
     inputs: [{url: 'publish://', priority: 1}, {url: 'srt://h:1?passphrase=geheim', priority: 2}]
     protocols: {srt: true, rtsp: true}
-    push: [{url: 'rtmp://a/b/geheim'}]
     passphrase: geheim-geheim
     play_auth: {token: geheim}
   b: {inputs: [{url: file:///a.mp4}]}
@@ -177,10 +177,9 @@ streams:
          allowed: publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
             "rillcast.yaml:6:22: streams.a.protocols.srt: true: SRT is not in this version yet; leave it out",
             "rillcast.yaml:6:34: streams.a.protocols.rtsp: true: RTSP is not in this version yet; leave it out",
-            "rillcast.yaml:7:12: streams.a.push[0]: push is not in this version yet; leave it out or set enabled: false",
-            "rillcast.yaml:8:17: streams.a.passphrase: ***: SRT is not in this version yet; leave it out",
-            "rillcast.yaml:9:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",
-            "rillcast.yaml:10:22: streams.b.inputs[0].url: \"file:///a.mp4\": files other than .flv are not in this version yet; \
+            "rillcast.yaml:7:17: streams.a.passphrase: ***: SRT is not in this version yet; leave it out",
+            "rillcast.yaml:8:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",
+            "rillcast.yaml:9:22: streams.b.inputs[0].url: \"file:///a.mp4\": files other than .flv are not in this version yet; \
          allowed: publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
         ]
     );
@@ -313,6 +312,41 @@ fn the_environment_is_checked_like_the_file_and_named_in_faults() {
 }
 
 #[test]
+fn a_push_is_read_with_its_defaults_and_judged_by_form_alone() {
+    let config = good("streams: {a: {renditions: [{name: x}], push: [{url: 'ftp://h/x'}, {url: 'rtmp://h/a/b', timeout_sec: 3,
+        retry_timeout_sec: 4, limit: 5, rendition: x, comment: c, ca_file: /ca, insecure: true, enabled: false}]}}");
+    let default = publisher::config::Push::new("ftp://h/x");
+    let full = publisher::config::Push {
+        url: publisher::config::Secret::new("rtmp://h/a/b"),
+        enabled: false,
+        timeout: Duration::from_secs(3),
+        retry_timeout: Duration::from_secs(4),
+        limit: 5,
+        rendition: Some("x".to_owned()),
+        comment: Some("c".to_owned()),
+        ca_file: Some("/ca".into()),
+        insecure: true,
+    };
+    assert_eq!(config.streams[0].pushes, [default.clone(), full]);
+    assert_eq!(
+        (default.timeout, default.retry_timeout, default.limit),
+        (Duration::from_secs(10), Duration::from_secs(5), 0)
+    );
+    let text = "streams:
+  a: {push: [{}, {url: 'rtmp://h/a/b', timeout_sec: 0, rendition: y, to: x}]}
+";
+    assert_eq!(
+        faults(text),
+        [
+            "rillcast.yaml:2:14: streams.a.push[0]: a push needs a url: rtmp://host/application/key or rtmps://host/application/key",
+            "rillcast.yaml:2:53: streams.a.push[1].timeout_sec: *** is not allowed; allowed: a whole number from 1 to 86400",
+            "rillcast.yaml:2:67: streams.a.push[1].rendition: *** is not allowed; allowed: track_1",
+            "rillcast.yaml:2:70: streams.a.push[1].to: unknown key; allowed: url, enabled, timeout_sec, retry_timeout_sec, limit, rendition, comment, ca_file, insecure",
+        ]
+    );
+}
+
+#[test]
 fn no_message_shows_a_secret() {
     let text = "streams:
   a: {stream_key: {geheim: geheim}, passphrase: geheim, push: rtmp://x/geheim, play_auth: geheim}
@@ -321,7 +355,7 @@ fn no_message_shows_a_secret() {
 ";
     let found = faults(text).join("\n");
     assert!(!found.contains("geheim"), "{found}");
-    let config = good("streams: {a: {stream_key: geheim}}");
+    let config = good("streams: {a: {stream_key: geheim, push: [{url: 'rtmp://u:geheim@h/a/geheim'}]}}");
     assert!(!format!("{config:?}{config}").contains("geheim"));
 }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use media::TimeDelta;
 use publisher::config::Protocols;
-use publisher::{RenditionStatus, SourceStatus, StreamStatus};
+use publisher::{Code, PushSnapshot, RenditionStatus, RuntimeStatus, SourceStatus, StreamStatus};
 use serde::Serialize;
 
-use super::Site;
+use super::{Site, answer};
 use crate::panics;
 
 /// Without a frame for this long a stream is shown as silent.
@@ -55,6 +55,8 @@ struct Stream {
     timeline: Timeline,
     /// Paths of its outputs, from the root of this server.
     outputs: Outputs,
+    /// Where it is pushed to, as at `/api/v1/streams/<code>/runtime`.
+    pushes: Vec<PushSnapshot>,
 }
 
 #[derive(Serialize)]
@@ -150,9 +152,23 @@ pub(super) async fn streams(State(site): State<Arc<Site>>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
         now_ms: unix_ms(SystemTime::now()),
         rtmp: site.rtmp.clone(),
-        streams: site.service.statuses().into_iter().map(stream).collect(),
+        streams: site.service.statuses().into_iter().map(|status| stream(&site, status)).collect(),
     };
-    ([(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Json(overview))
+    json(overview)
+}
+
+/// `/api/v1/streams/<code>/runtime`: the contract's status of what the stream pushes. A stream that pushes nothing, or does
+/// not run, has an empty list.
+pub(super) async fn of_stream(State(site): State<Arc<Site>>, Path(call): Path<String>) -> Response {
+    let code = call.strip_suffix("/runtime").and_then(|code| code.parse::<Code>().ok());
+    match code {
+        Some(code) => json(site.service.runtime_status(&code).unwrap_or_default()),
+        None => answer::not_found("the API has no such call; there is /api/v1/streams/<code>/runtime"),
+    }
+}
+
+fn json(value: impl Serialize) -> Response {
+    ([(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Json(value))
         .into_response()
 }
 
@@ -163,11 +179,11 @@ pub(super) async fn limits(State(site): State<Arc<Site>>) -> Response {
         (limit.name, shown)
     });
     let limits = Limits { limits: limits.collect(), panics: panics::count() };
-    ([(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Json(limits))
-        .into_response()
+    json(limits)
 }
 
-fn stream(status: StreamStatus) -> Stream {
+fn stream(site: &Site, status: StreamStatus) -> Stream {
+    let RuntimeStatus { pushes } = site.service.runtime_status(&status.code).unwrap_or_default();
     let code = status.code.to_string();
     let renditions: Vec<Rendition> =
         status.renditions.into_iter().map(|rung| rendition(&code, status.protocols, rung)).collect();
@@ -192,6 +208,7 @@ fn stream(status: StreamStatus) -> Stream {
             late: status.late_frames,
         },
         outputs: outputs(&code, status.protocols),
+        pushes,
         code,
     }
 }

@@ -1,0 +1,143 @@
+//! The media of one publication: from the carrier's ring, from a key frame on, as the peer takes them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanout::How;
+use hub::{Cursor, Read};
+use media::{Codec, Track};
+use packager::rtmp::Chunk;
+use rtmp::chunk::Route;
+use rtmp::flv::mux::{self, Caps};
+use tokio::time::Instant;
+
+use super::outbox::Outbox;
+use super::reason::{Fault, Reason};
+use crate::output::carrier::Reading;
+use crate::output::rtmp_wire::{To, Wire as Form};
+
+/// Payload bytes taken from the ring at a time.
+const READ_BYTES: usize = 256 << 10;
+
+/// What an accepted publication is fed from.
+pub(super) struct Feed {
+    pub(super) form: Form,
+    caps: Caps,
+    cursor: Cursor<Chunk>,
+    chunks: Vec<Chunk>,
+    /// What comes within a moment leaves together.
+    merge_window: Duration,
+    read_after: Instant,
+    started: bool,
+    /// Places to start at up to the newest frame that was taken.
+    starts: u64,
+    /// Takes no more frames; the next one would be a key frame.
+    stopped: bool,
+    /// When media was there last, or the publication began.
+    pub(super) last_media: Duration,
+    /// GOPs that the peer did not get whole.
+    pub(super) skipped: u64,
+    /// Tracks that the peer does not get, as sentences.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Feed {
+    /// None: there is no carrier any more.
+    pub(super) fn new(
+        reading: &Arc<Reading<Chunk>>,
+        route: Route,
+        caps: Caps,
+        merge_window: Duration,
+        now: Duration,
+    ) -> Option<Self> {
+        Some(Self {
+            form: Form::new(route, caps, To::Server),
+            caps,
+            cursor: reading.ring().subscribe()?,
+            chunks: Vec::new(),
+            merge_window,
+            read_after: Instant::now(),
+            started: false,
+            starts: 0,
+            stopped: false,
+            last_media: now,
+            skipped: 0,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Waits for frames, which [`Feed::take`] then takes. Nothing is lost when it is dropped before.
+    pub(super) async fn read(&mut self) -> Read {
+        if self.stopped {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep_until(self.read_after).await;
+        self.cursor.read(&mut self.chunks, READ_BYTES).await
+    }
+
+    /// Puts what was read into the outbox; up to the next key frame only, where the peer wants us elsewhere.
+    pub(super) fn take(
+        &mut self,
+        now: Duration,
+        read: Read,
+        moving: bool,
+        outbox: &mut Outbox,
+    ) -> Result<(), Fault> {
+        self.last_media = now;
+        self.read_after = Instant::now() + self.merge_window;
+        let mut chunks = std::mem::take(&mut self.chunks);
+        let mut skipped = read == Read::Skipped;
+        for chunk in chunks.drain(..) {
+            if moving && chunk.start && self.started {
+                self.stopped = true;
+                break;
+            }
+            let how = match (self.started, std::mem::take(&mut skipped)) {
+                (false, _) => How::First,
+                (true, true) => How::Skipped,
+                (true, false) => How::Follows,
+            };
+            if how == How::Skipped {
+                // From the one under way to the one that it goes on with; a carrier that was begun anew counts anew.
+                self.skipped += chunk.starts.saturating_sub(self.starts).max(1);
+            }
+            if how == How::First || chunk.join {
+                self.warnings = left_out(&chunk.context.tracks, self.caps)?;
+            }
+            self.starts = chunk.starts;
+            self.started = true;
+            outbox.send(chunk, how);
+        }
+        self.chunks = chunks;
+        Ok(())
+    }
+
+    /// Whether anything was taken.
+    pub(super) fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// Whether it stopped before a key frame.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stopped
+    }
+}
+
+/// What a peer does not get of these tracks for want of a codec, as sentences. Fails if that is all that RTMP can carry.
+fn left_out(tracks: &[Track], caps: Caps) -> Result<Vec<String>, Fault> {
+    let refused = |codec: &Codec| match mux::carries(codec, Caps::ALL) {
+        // What RTMP cannot carry at all the stream says of itself.
+        Err(_) => None,
+        Ok(()) => Some(mux::carries(codec, caps).err()),
+    };
+    let verdicts: Vec<_> = tracks.iter().filter_map(|track| Some((track, refused(&track.codec)?))).collect();
+    let sentence = |(track, why): &(&Track, Option<mux::Reason>)| {
+        let why = why.as_ref()?;
+        Some(format!("{} is left out: the server does not announce that it takes it: {why}", track.id))
+    };
+    let sentences: Vec<String> = verdicts.iter().filter_map(sentence).collect();
+    if verdicts.is_empty() || sentences.len() < verdicts.len() {
+        return Ok(sentences);
+    }
+    Err(Fault::new(Reason::Codec, format!("the server can take nothing of it: {}", sentences.join("; "))))
+}

@@ -1,0 +1,117 @@
+//! What is to be sent to a peer next, and how much of it has left.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanout::{How, Pieces};
+use packager::rtmp::Chunk;
+
+use crate::output::rtmp_wire::Wire as Form;
+
+/// Bytes of one write.
+const WRITE_BYTES: usize = 256 << 10;
+
+/// Whole messages in the order in which they leave.
+#[derive(Default)]
+pub(super) struct Outbox {
+    units: VecDeque<Unit>,
+    /// Bytes of the first that have left.
+    gone: usize,
+    /// Frames among them.
+    frames: usize,
+    /// Bytes of the session among them.
+    said: usize,
+}
+
+enum Unit {
+    /// Of the session.
+    Said(Bytes),
+    /// A frame, and how the peer comes to it.
+    Frame(Box<(Chunk, How)>),
+}
+
+impl Outbox {
+    /// Adds what the session says.
+    pub(super) fn say(&mut self, bytes: Bytes) {
+        self.said += bytes.len();
+        self.units.push_back(Unit::Said(bytes));
+    }
+
+    /// Adds a frame.
+    pub(super) fn send(&mut self, chunk: Chunk, how: How) {
+        self.frames += 1;
+        self.units.push_back(Unit::Frame(Box::new((chunk, how))));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// Whether there is no frame in it.
+    pub(super) fn has_no_frames(&self) -> bool {
+        self.frames == 0
+    }
+
+    /// Bytes of the session in it.
+    pub(super) fn said(&self) -> usize {
+        self.said
+    }
+
+    /// When the oldest frame in it came in.
+    pub(super) fn arrival(&self) -> Option<Duration> {
+        self.units.iter().find_map(|unit| match unit {
+            Unit::Frame(frame) => Some(frame.0.arrival),
+            Unit::Said(_) => None,
+        })
+    }
+
+    /// Gathers what one write takes. `form` is how the peer gets frames; there are none without.
+    pub(super) fn gather<'o>(&'o self, form: Option<&Form>, out: &mut Pieces<'o>) {
+        for unit in &self.units {
+            match unit {
+                Unit::Said(bytes) => out.shared(bytes),
+                Unit::Frame(frame) => {
+                    let (chunk, how) = &**frame;
+                    if let Some(form) = form {
+                        form.frame(chunk, *how, out);
+                    }
+                }
+            }
+            out.end_item();
+            if out.bytes() >= WRITE_BYTES || out.is_full() {
+                return;
+            }
+        }
+    }
+
+    /// Bytes of what is gathered that have left already.
+    pub(super) fn gone(&self) -> usize {
+        self.gone
+    }
+
+    /// So many units have left whole, and so many bytes of the next.
+    pub(super) fn took(&mut self, whole: usize, begun: usize) {
+        for unit in self.units.drain(..whole.min(self.units.len())) {
+            match unit {
+                Unit::Said(bytes) => self.said -= bytes.len(),
+                Unit::Frame(_) => self.frames -= 1,
+            }
+        }
+        self.gone = begun;
+    }
+
+    /// Leaves out all frames, but for the rest of one that has left in part.
+    pub(super) fn drop_frames(&mut self) {
+        let mut first = self.gone > 0;
+        self.units.retain(|unit| std::mem::take(&mut first) || matches!(unit, Unit::Said(_)));
+        self.frames = self.units.iter().filter(|unit| matches!(unit, Unit::Frame(_))).count();
+    }
+
+    /// All that is left, in one run.
+    pub(super) fn rest(&self, form: Option<&Form>) -> Vec<u8> {
+        let mut pieces = Pieces::new();
+        self.gather(form, &mut pieces);
+        pieces.slices(self.gone).flat_map(|slice| slice.to_vec()).collect()
+    }
+}

@@ -1,0 +1,147 @@
+//! The connection to a peer, plain or with TLS: both directions at once, in one task.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// A TCP connection that counts what is written to it.
+pub(super) struct Counted {
+    socket: TcpStream,
+    written: u64,
+}
+
+/// A connection to a peer.
+pub(super) enum Wire {
+    Plain(Counted),
+    Tls(Box<TlsStream<Counted>>),
+}
+
+/// What happened first.
+pub(super) enum Turn {
+    /// So many bytes came; none is the end.
+    Read(io::Result<usize>),
+    /// So many bytes were taken.
+    Wrote(io::Result<usize>),
+}
+
+impl Counted {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        Self { socket, written: 0 }
+    }
+}
+
+impl Wire {
+    /// The connection underneath.
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.counted().socket
+    }
+
+    /// Bytes given to the system so far, those of TLS included.
+    pub(super) fn written(&self) -> u64 {
+        self.counted().written
+    }
+
+    fn counted(&self) -> &Counted {
+        match self {
+            Self::Plain(counted) => counted,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// Reads into `buffer`, and writes what is in `slices` if there is anything; the first of both that happens. Nothing is
+    /// lost when it is dropped before.
+    pub(super) async fn turn(&mut self, buffer: &mut [u8], slices: &[IoSlice<'_>]) -> Turn {
+        poll_fn(|cx| {
+            let mut read = ReadBuf::new(buffer);
+            if let Poll::Ready(done) = self.read(cx, &mut read) {
+                return Poll::Ready(Turn::Read(done.map(|()| read.filled().len())));
+            }
+            if slices.is_empty() {
+                // What TLS still holds goes on its way. An end of the connection is seen by who reads.
+                let _ = self.flush(cx);
+                return Poll::Pending;
+            }
+            self.write(cx, slices).map(Turn::Wrote)
+        })
+        .await
+    }
+
+    /// Sends the rest and ends our direction.
+    pub(super) async fn finish(&mut self, rest: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(wire) => {
+                wire.write_all(rest).await?;
+                wire.shutdown().await
+            }
+            Self::Tls(wire) => {
+                wire.write_all(rest).await?;
+                wire.shutdown().await
+            }
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(wire) => Pin::new(wire).poll_read(cx, buffer),
+            Self::Tls(wire) => Pin::new(&mut **wire).poll_read(cx, buffer),
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(wire) => Pin::new(wire).poll_write_vectored(cx, slices),
+            Self::Tls(wire) => Pin::new(&mut **wire).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(wire) => Pin::new(&mut **wire).poll_flush(cx),
+        }
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = std::task::ready!(Pin::new(&mut this.socket).poll_write_vectored(cx, slices));
+        this.written += *written.as_ref().unwrap_or(&0) as u64;
+        Poll::Ready(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
+    }
+}
