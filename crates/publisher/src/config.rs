@@ -116,6 +116,8 @@ pub struct Settings {
     pub publish_timeout: Duration,
     /// An HLS viewer that asks for nothing for this long has left, 30 s by default.
     pub viewer_idle: Duration,
+    /// A push that has no media to send is ended after this long, until there is some, 30 s by default.
+    pub push_idle: Duration,
     /// How viewers that have a connection are served.
     pub fan_out: FanOut,
     /// What peers may make us hold.
@@ -244,6 +246,7 @@ impl Default for Settings {
             join_timeout: Duration::from_secs(5),
             publish_timeout: Duration::from_secs(5),
             viewer_idle: Duration::from_secs(30),
+            push_idle: Duration::from_secs(30),
             fan_out: FanOut::default(),
             limits: Limits::default(),
         }

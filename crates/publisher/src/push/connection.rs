@@ -28,8 +28,8 @@ const SAID_BYTES: usize = 64 << 10;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Without media for this long a publication is idle.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
-/// An idle publication is ended after this long.
-const IDLE_FOR: Duration = Duration::from_secs(30);
+/// A peer that wants us elsewhere waits this long for the next key frame.
+const MOVE_WITHIN: Duration = Duration::from_secs(10);
 /// Time for the last words.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -157,7 +157,7 @@ impl<'p> Connection<'p> {
                     return Ok(Some(Left::Again(target)));
                 }
                 Output::Event(Event::Redirect(target)) => {
-                    let until = self.now().saturating_add(self.push.config.timeout);
+                    let until = self.now().saturating_add(MOVE_WITHIN);
                     self.moving = Some((target, until));
                 }
                 Output::Event(Event::Refused(refusal)) => return Err(refusal.into()),
@@ -250,7 +250,7 @@ impl<'p> Connection<'p> {
             let why = format!("the server has taken nothing for {}", seconds(stalled));
             return Err(Fault::new(Reason::Stalled, why));
         }
-        if idle >= IDLE_FOR {
+        if idle >= self.service.settings.push_idle {
             return Ok(Some(Left::Idle));
         }
         let due = |until: Duration| until <= now || feed.has_stopped() && self.outbox.is_empty();

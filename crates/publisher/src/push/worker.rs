@@ -14,6 +14,7 @@ use super::{Push, PushStatus};
 use crate::code::Address;
 use crate::output::join::{Joined, Unjoined};
 use crate::output::persist::persist;
+use crate::rung::Rung;
 use crate::service::{Service, random};
 use crate::stream::Running;
 
@@ -48,13 +49,13 @@ impl Worker {
                 return self.push.state().life.give_up(SystemTime::now(), fault);
             }
         };
-        let mut next = None;
+        let (mut next, mut media_after) = (None, Duration::ZERO);
         while self.push.status() != PushStatus::Failed {
             let target = next.take().unwrap_or_else(|| Target::new(url.clone()));
             let cancel = self.push.cancel.clone();
             let joined = tokio::select! {
                 () = cancel.cancelled() => return,
-                joined = self.wait_for_media() => joined,
+                joined = self.wait_for_media(media_after) => joined,
             };
             self.push.begin();
             let ending = match joined {
@@ -67,12 +68,15 @@ impl Worker {
                 },
                 Err(fault) => Ending::Failed(fault),
             };
+            if matches!(ending, Ending::Idle(_)) {
+                media_after = self.service.clock.elapsed();
+            }
             self.end(ending);
         }
     }
 
-    /// Waits until the next attempt is due and there is media to be sent.
-    async fn wait_for_media(&self) -> Result<Joined<Chunk>, Fault> {
+    /// Waits until the next attempt is due and there is media to be sent, which came after that time.
+    async fn wait_for_media(&self, after: Duration) -> Result<Joined<Chunk>, Fault> {
         let due = self.push.state().life.due();
         let rest = due.map(|due| due.saturating_sub(self.service.clock.elapsed()));
         tokio::time::sleep(rest.unwrap_or_default()).await;
@@ -87,10 +91,15 @@ impl Worker {
                 return Err(Fault::new(Reason::Rendition, why));
             }
             match self.service.join(&self.running, &address, |rung| &rung.rtmp).await {
-                Ok(joined) if joined.rung.rank(self.service.clock.elapsed()).is_live() => return Ok(joined),
+                Ok(joined) if self.is_fed(&joined.rung, after) => return Ok(joined),
                 Ok(_) | Err(Unjoined::NoMedia | Unjoined::Ended) => tokio::time::sleep(LOOK_AGAIN).await,
             }
         }
+    }
+
+    fn is_fed(&self, rung: &Rung, after: Duration) -> bool {
+        let now = self.service.clock.elapsed();
+        rung.rank(now).is_live() && rung.hub.status(now).last_arrival.is_some_and(|last| last > after)
     }
 
     /// One attempt: how it ended, and where the next one goes if not to the URL. None: it was stopped.

@@ -2,13 +2,16 @@
 
 extern crate rillcast_publisher as publisher;
 
+mod certificates;
 mod contract;
 mod dash;
 mod encoder;
 mod hls;
 mod ladder;
+mod peer;
 mod play;
 mod player;
+mod push;
 mod restart;
 mod rtmp;
 mod world;

@@ -35,6 +35,7 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         join_timeout: _,
         publish_timeout: _,
         viewer_idle: _,
+        push_idle: _,
         fan_out,
         limits,
     } = old;
