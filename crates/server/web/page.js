@@ -68,6 +68,27 @@ function brief(stream) {
   return parts.filter(Boolean).join(' · ');
 }
 
+/** What is known of a push besides URL, state and error. */
+function pushText(push, now) {
+  const parts = [push.comment, push.rendition, push.attempt > 0 && `attempt ${push.attempt}`];
+  if (push.status === 'active') {
+    parts.push(push.idle_since ? `no media for ${ago(now - Date.parse(push.idle_since))}` : bitrate(push.bits_per_second));
+    parts.push(`since ${ago(now - Date.parse(push.connected_at))}`);
+    if (push.queue_delay_ms > 1000) parts.push(`${rounded(push.queue_delay_ms / 1000, 1)} s behind`);
+  }
+  if (push.next_attempt_at) parts.push(`next attempt in ${ago(Date.parse(push.next_attempt_at) - now)}`);
+  if (push.skipped_gops) parts.push(`${plural(push.skipped_gops, 'GOP')} skipped`);
+  return parts.filter(Boolean).join(' · ');
+}
+
+/** Its last error, and what it leaves out. */
+function pushTrouble(push, now) {
+  const last = (push.errors || []).at(-1);
+  const kind = push.reason ? `${push.reason.replaceAll('_', ' ')}: ` : '';
+  const error = last && `${kind}${last.message} (${ago(now - Date.parse(last.at))} ago)`;
+  return [error, ...(push.warnings || [])].filter(Boolean).join(' · ');
+}
+
 // ---- showing ----
 
 function setText(element, text) {
@@ -154,6 +175,17 @@ function showFacts(stream, now) {
   fit($('facts'), flat, ([, , key]) => key, ([tag]) => document.createElement(tag), (element, [, text]) => setText(element, text));
 }
 
+function showPushes(pushes, now) {
+  $('pushed').hidden = pushes.length === 0;
+  fit($('pushes'), pushes, (push) => String(push.id), () => fromTemplate('push-template'), (item, push) => {
+    item.className = push.status;
+    setText(item.querySelector('code'), push.url);
+    setText(item.querySelector('.state'), push.status);
+    setText(item.querySelector('.brief'), pushText(push, now));
+    setText(item.querySelector('.error'), pushTrouble(push, now));
+  });
+}
+
 function showProblems(stream, now) {
   const problems = [...stream.warnings];
   if (stream.last_error) problems.push(`${stream.last_error.message} (${ago(now - stream.last_error.at_ms)} ago)`);
@@ -171,6 +203,7 @@ function showStage(stream, now, rtmp) {
   if (rtmp && stream.outputs.rtmp) urls.push(['RTMP', rtmp + stream.outputs.rtmp]);
   showUrls($('urls'), urls);
   showFacts(stream, now);
+  showPushes(stream.pushes, now);
   showProblems(stream, now);
 }
 

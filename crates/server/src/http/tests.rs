@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use publisher::config::Stream;
+use publisher::config::{Push, Stream};
 use tower_service::Service as _;
 
 use super::*;
@@ -31,7 +31,10 @@ fn site(service: Arc<Service>) -> Site {
 
 async fn routes() -> Router {
     let service = Service::for_testing();
-    service.start(Stream::new("region/news".parse().expect("a code"))).await.expect("started");
+    let pushes = vec![Push::new("srt://host/geheim"), Push::new("rtmp://u:geheim@localhost/live/geheim")];
+    let stream = Stream { pushes, ..Stream::new("region/news".parse().expect("a code")) };
+    service.start(stream).await.expect("started");
+    service.start(Stream::new("silent".parse().expect("a code"))).await.expect("started");
     router(Arc::new(site(service)))
 }
 
@@ -201,4 +204,31 @@ async fn localhost_is_both_families_at_one_port() {
     stop.cancel();
     connections.ended().await;
     assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err(), "closed");
+}
+
+#[tokio::test]
+async fn what_is_pushed_is_told_to_this_machine_alone_and_without_a_key() {
+    let path = "/api/v1/streams/region/news/runtime";
+    let answer = ask("GET", path, HERE, "localhost").await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/json"));
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let status: serde_json::Value = serde_json::from_str(&answer.text).expect("JSON");
+    let shown: Vec<_> =
+        status["pushes"].as_array().expect("a list").iter().map(|push| &push["url"]).collect();
+    assert_eq!(shown, ["rtmp://***@localhost/live/***", "srt://host/***"]);
+    assert_eq!(
+        (&status["pushes"][0]["status"], &status["pushes"][0]["attempt"]),
+        (&"starting".into(), &0.into())
+    );
+    let overview = ask("GET", "/api/v1/streams", HERE, "localhost").await.text;
+    assert!(overview.contains("rtmp://***@localhost/live/***"));
+    assert!(!format!("{overview}{}", answer.text).contains("geheim"));
+    assert_eq!(ask("GET", path, ELSEWHERE, "localhost").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(ask("GET", path, HERE, "example.com").await.status, StatusCode::FORBIDDEN);
+    for absent in ["silent", "no/such/stream"] {
+        let answer = ask("GET", &format!("/api/v1/streams/{absent}/runtime"), HERE, "localhost").await;
+        assert_eq!((answer.status, &*answer.text), (StatusCode::OK, "{\"pushes\":[]}"), "{absent}");
+    }
+    let other = ask("GET", "/api/v1/streams/region/news/start", HERE, "localhost").await;
+    assert_eq!(other.status, StatusCode::NOT_FOUND);
 }
