@@ -203,13 +203,14 @@ impl<'p> Connection<'p> {
         let written = tokio::select! {
             biased;
             () = push.cancel.cancelled() => return Step::Stop,
+            // Before the peer, who may have much to say: none of these is ready again at once.
+            () = tokio::time::sleep_until(*look) => return Step::Look,
+            read = media => return Step::Media(read),
             turn = wire.turn(buffer, &slices) => match turn {
                 Turn::Read(came) => return Step::Came(came),
                 Turn::Wrote(Ok(bytes)) => bytes,
                 Turn::Wrote(Err(error)) => return Step::Wrote(Err(error)),
             },
-            read = media => return Step::Media(read),
-            () = tokio::time::sleep_until(*look) => return Step::Look,
         };
         let (whole, begun) = pieces.split(gone + written);
         drop(slices);
@@ -238,7 +239,8 @@ impl<'p> Connection<'p> {
         self.progress.acknowledged(now, acknowledged);
         let Some(feed) = &self.feed else { return Ok(None) };
         let idle = now.saturating_sub(feed.last_media);
-        let takes = self.progress.total() > self.before_media;
+        // The system counts one for the connection itself.
+        let takes = self.progress.total() > self.before_media + 1;
         if !self.active && (takes || !feed.has_started() && idle >= IDLE_AFTER) {
             self.active = true;
             self.push.activate(now, &self.joined.rung.name);

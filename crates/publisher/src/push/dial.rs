@@ -24,7 +24,7 @@ pub(super) async fn dial(url: &Url, push: &Push) -> Result<Wire, Fault> {
     let socket = connect(&addresses, push.timeout).await?;
     tcp::tune(&socket, push.timeout);
     let wire = Counted::new(socket);
-    if url.is_tls() { secure(wire, url, push).await } else { Ok(Wire::Plain(wire)) }
+    if url.is_tls() { secure(wire, url, push).await } else { Ok(Wire::plain(wire)) }
 }
 
 async fn resolve(host: &str, port: u16, patience: Duration) -> Result<Vec<SocketAddr>, Fault> {
@@ -69,7 +69,7 @@ async fn secure(wire: Counted, url: &Url, push: &Push) -> Result<Wire, Fault> {
         let why = format!("TLS with {}: no answer within {}", url.host(), seconds(push.timeout));
         Fault::new(Reason::NoAnswer, why)
     })?;
-    shaken.map(|stream| Wire::Tls(Box::new(stream))).map_err(|error| fault(error.to_string()))
+    shaken.map(Wire::tls).map_err(|error| fault(error.to_string()))
 }
 
 /// A time for people: `10 s`, `0.5 s`.

@@ -141,3 +141,26 @@ fn left_out(tracks: &[Track], caps: Caps) -> Result<Vec<String>, Fault> {
     }
     Err(Fault::new(Reason::Codec, format!("the server can take nothing of it: {}", sentences.join("; "))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_does_not_announce_is_left_out_and_named_and_nothing_at_all_is_a_fault() {
+        use testkit::samples::{h265, mp2, mp3, opus};
+        let [hevc, opus, mp3, mp2] = [h265(), opus(), mp3(), mp2()].map(|clip| clip.tracks[0].clone());
+        let both = [hevc.clone(), mp3];
+        assert_eq!(left_out(&both, Caps::ALL), Ok(vec![]));
+        let told = left_out(&both, Caps::LEGACY).expect("sound");
+        assert!(told.len() == 1 && told[0].starts_with("track 0 is left out: "), "{told:?}");
+        let fault = left_out(&[hevc, opus], Caps::LEGACY).expect_err("neither");
+        assert_eq!(fault.reason, Reason::Codec);
+        assert!(fault.message.contains("track 0") && fault.message.contains("hvc1"), "{fault}");
+        assert_eq!(
+            left_out(&[mp2], Caps::LEGACY),
+            Ok(vec![]),
+            "RTMP cannot carry it: that is said of the stream"
+        );
+    }
+}

@@ -16,7 +16,13 @@ pub(super) struct Counted {
 }
 
 /// A connection to a peer.
-pub(super) enum Wire {
+pub(super) struct Wire {
+    stream: Stream,
+    /// It was read from last: writing has its turn first.
+    has_read: bool,
+}
+
+enum Stream {
     Plain(Counted),
     Tls(Box<TlsStream<Counted>>),
 }
@@ -36,52 +42,64 @@ impl Counted {
 }
 
 impl Wire {
+    pub(super) fn plain(wire: Counted) -> Self {
+        Self { stream: Stream::Plain(wire), has_read: false }
+    }
+
+    pub(super) fn tls(wire: TlsStream<Counted>) -> Self {
+        Self { stream: Stream::Tls(Box::new(wire)), has_read: false }
+    }
+
     /// The connection underneath.
     pub(super) fn socket(&self) -> &TcpStream {
-        &self.counted().socket
+        &self.stream.counted().socket
     }
 
     /// Bytes given to the system so far, those of TLS included.
     pub(super) fn written(&self) -> u64 {
-        self.counted().written
+        self.stream.counted().written
     }
 
-    fn counted(&self) -> &Counted {
-        match self {
-            Self::Plain(counted) => counted,
-            Self::Tls(stream) => stream.get_ref().0,
-        }
-    }
-
-    /// Reads into `buffer`, and writes what is in `slices` if there is anything; the first of both that happens. Nothing is
-    /// lost when it is dropped before.
+    /// Reads into `buffer`, and writes what is in `slices` if there is anything; the first of both that happens. Where both
+    /// can, they take turns. Nothing is lost when it is dropped before.
     pub(super) async fn turn(&mut self, buffer: &mut [u8], slices: &[IoSlice<'_>]) -> Turn {
+        let Self { stream, has_read } = self;
         poll_fn(|cx| {
+            let written = if *has_read { stream.write(cx, slices) } else { Poll::Pending };
+            if written.is_ready() {
+                *has_read = false;
+                return written.map(Turn::Wrote);
+            }
             let mut read = ReadBuf::new(buffer);
-            if let Poll::Ready(done) = self.read(cx, &mut read) {
+            if let Poll::Ready(done) = stream.read(cx, &mut read) {
+                *has_read = true;
                 return Poll::Ready(Turn::Read(done.map(|()| read.filled().len())));
             }
-            if slices.is_empty() {
-                // What TLS still holds goes on its way. An end of the connection is seen by who reads.
-                let _ = self.flush(cx);
-                return Poll::Pending;
-            }
-            self.write(cx, slices).map(Turn::Wrote)
+            stream.write(cx, slices).map(Turn::Wrote)
         })
         .await
     }
 
     /// Sends the rest and ends our direction.
     pub(super) async fn finish(&mut self, rest: &[u8]) -> io::Result<()> {
+        match &mut self.stream {
+            Stream::Plain(wire) => {
+                wire.write_all(rest).await?;
+                wire.shutdown().await
+            }
+            Stream::Tls(wire) => {
+                wire.write_all(rest).await?;
+                wire.shutdown().await
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn counted(&self) -> &Counted {
         match self {
-            Self::Plain(wire) => {
-                wire.write_all(rest).await?;
-                wire.shutdown().await
-            }
-            Self::Tls(wire) => {
-                wire.write_all(rest).await?;
-                wire.shutdown().await
-            }
+            Self::Plain(counted) => counted,
+            Self::Tls(stream) => stream.get_ref().0,
         }
     }
 
@@ -92,17 +110,17 @@ impl Wire {
         }
     }
 
+    /// Never ready where there is nothing to write: then what TLS still holds goes on its way.
     fn write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match self {
+            Self::Plain(_) if slices.is_empty() => Poll::Pending,
             Self::Plain(wire) => Pin::new(wire).poll_write_vectored(cx, slices),
+            Self::Tls(wire) if slices.is_empty() => {
+                // An end of the connection is seen by who reads.
+                let _ = Pin::new(&mut **wire).poll_flush(cx);
+                Poll::Pending
+            }
             Self::Tls(wire) => Pin::new(&mut **wire).poll_write_vectored(cx, slices),
-        }
-    }
-
-    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(_) => Poll::Ready(Ok(())),
-            Self::Tls(wire) => Pin::new(&mut **wire).poll_flush(cx),
         }
     }
 }

@@ -10,7 +10,7 @@ use publisher::{PushSnapshot, PushStatus, Reason, Service};
 use rtmp::flv::{Tag, TagKind};
 
 use crate::certificates::Authority;
-use crate::encoder::{Encoder, tags};
+use crate::encoder::{Encoder, h265_flv, tags};
 use crate::peer::{Mood, Peer, Publication};
 use crate::rtmp::Server;
 use crate::world::{CLIP, PATIENCE, clip_stream, code, until};
@@ -444,6 +444,22 @@ async fn only_what_differs_is_touched_and_two_with_one_url_are_two() {
     assert!(service.runtime_status(&code("news")).is_none(), "absent when none is registered");
     assert!(service.runtime_status(&code("other")).is_none());
     service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_announces_enhanced_rtmp_gets_hevc() {
+    let peer = Peer::start(Mood::Takes);
+    let stream = Stream { pushes: vec![push(peer.url(KEY))], ..Stream::new(code("news")) };
+    let server = Server::start(Settings::default(), vec![stream]).await;
+    let _encoder = Encoder::start(server.address, "news", h265_flv()).await.expect("let in");
+    assert_eq!(until_active(&server.service).await.warnings, [""; 0]);
+    until(|| (peer.tags() > 20).then_some(())).await;
+    let publication = peer.only();
+    let is_hevc =
+        |tag: &&Tag| tag.kind == TagKind::Video && tag.body[0] & 0x80 != 0 && tag.body[1..5] == *b"hvc1";
+    let of_hevc = publication.tags.iter().filter(is_hevc).count();
+    assert_eq!(of_hevc + 1, publication.tags.len(), "all but the description");
+    server.service.shutdown().await;
 }
 
 #[tokio::test]
