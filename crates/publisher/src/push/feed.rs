@@ -101,7 +101,7 @@ impl Feed {
                 // From the one under way to the one that it goes on with; a carrier that was begun anew counts anew.
                 self.skipped += chunk.starts.saturating_sub(self.starts).max(1);
             }
-            if how == How::First || chunk.join {
+            if how != How::Follows || chunk.join {
                 self.warnings = left_out(&chunk.context.tracks, self.caps)?;
             }
             self.starts = chunk.starts;

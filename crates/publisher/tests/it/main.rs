@@ -11,6 +11,7 @@ mod ladder;
 mod peer;
 mod play;
 mod player;
+mod prover;
 mod push;
 mod restart;
 mod rtmp;

@@ -12,6 +12,7 @@ use rtmp::flv::{Tag, TagKind};
 use crate::certificates::Authority;
 use crate::encoder::{Encoder, h265_flv, tags};
 use crate::peer::{Mood, Peer, Publication};
+use crate::prover;
 use crate::rtmp::Server;
 use crate::world::{CLIP, PATIENCE, clip_stream, code, until};
 
@@ -444,6 +445,30 @@ async fn only_what_differs_is_touched_and_two_with_one_url_are_two() {
     assert!(service.runtime_status(&code("news")).is_none(), "absent when none is registered");
     assert!(service.runtime_status(&code("other")).is_none());
     service.shutdown().await;
+}
+
+#[tokio::test]
+async fn each_step_of_a_proof_is_a_connection_of_the_same_attempt() {
+    for convinced in [true, false] {
+        let (address, seen) = prover::start(convinced).await;
+        let service = start(vec![push(format!("rtmp://bob:{KEY}@{address}/live/{KEY}"))]).await;
+        if convinced {
+            until(|| (seen.lock().expect("whole").pictures > 20).then_some(())).await;
+            let active = until_active(&service).await;
+            assert_eq!((active.attempt, active.errors.len()), (1, 0));
+            assert_eq!(active.url, format!("rtmp://***@{address}/live/***"));
+        } else {
+            let failed = until_it(&service, |push| !push.errors.is_empty()).await;
+            assert_eq!((failed.attempt, failed.reason), (1, Some(Reason::Denied)));
+            let said =
+                "the server denied it: user name or password is wrong (NetConnection.Connect.Rejected)";
+            assert_eq!(failed.errors[0].message, said);
+        }
+        let apps = seen.lock().expect("whole").apps.clone();
+        assert_eq!(apps[..2], ["live", "live?authmod=adobe&user=bob"]);
+        assert!(apps[2].starts_with("live?authmod=adobe&user=bob&challenge=") && !apps[2].contains(KEY));
+        service.shutdown().await;
+    }
 }
 
 #[tokio::test]
