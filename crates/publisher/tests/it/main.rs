@@ -13,6 +13,8 @@ mod play;
 mod player;
 mod prover;
 mod push;
+mod push_life;
+mod pushing;
 mod restart;
 mod rtmp;
 mod world;

@@ -1,130 +1,18 @@
 //! Push: what peers get, and what is said of each of their faults.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use publisher::config::{Limits, Push, Rendition, Settings, Stream};
-use publisher::{PushSnapshot, PushStatus, Reason, Service};
+use publisher::config::{Limits, Push, Settings, Stream};
+use publisher::{PushSnapshot, PushStatus, Reason};
 use rtmp::flv::{Tag, TagKind};
 
 use crate::certificates::Authority;
-use crate::encoder::{Encoder, h265_flv, tags};
+use crate::encoder::{Encoder, h265_flv};
 use crate::peer::{Mood, Peer, Publication};
 use crate::prover;
+use crate::pushing::*;
 use crate::rtmp::Server;
-use crate::world::{CLIP, PATIENCE, clip_stream, code, until};
-
-/// Never to be seen.
-const KEY: &str = "geheim";
-/// For peers that are to run into it; for all others it is longer than anything takes here.
-const TIMEOUT: Duration = Duration::from_secs(1);
-const RETRY: Duration = Duration::from_millis(400);
-/// Bytes of the clip per second, roughly.
-const RATE: usize = 95_000;
-
-fn push(url: String) -> Push {
-    Push { timeout: PATIENCE, retry_timeout: RETRY, ..Push::new(url) }
-}
-
-/// A stream that the clip feeds and that is pushed there.
-fn pushed(pushes: Vec<Push>) -> Stream {
-    Stream { pushes, ..clip_stream("news") }
-}
-
-async fn start(pushes: Vec<Push>) -> Arc<Service> {
-    start_with(Settings::default(), pushes).await
-}
-
-async fn start_with(settings: Settings, pushes: Vec<Push>) -> Arc<Service> {
-    let service = Service::new(settings).expect("a service");
-    service.start(pushed(pushes)).await.expect("started");
-    service
-}
-
-/// All pushes of the stream, which never show their key.
-fn snapshots(service: &Service) -> Vec<PushSnapshot> {
-    let status = service.runtime_status(&code("news")).unwrap_or_default();
-    let json = serde_json::to_string(&status).expect("JSON");
-    assert!(!json.contains(KEY) && !format!("{status:?}").contains(KEY), "{json}");
-    status.pushes
-}
-
-fn only(service: &Service) -> PushSnapshot {
-    let mut all = snapshots(service);
-    assert_eq!(all.len(), 1);
-    all.remove(0)
-}
-
-/// Waits until the only push is like that.
-async fn until_it(service: &Service, is: impl Fn(&PushSnapshot) -> bool) -> PushSnapshot {
-    until(|| Some(only(service)).filter(&is)).await
-}
-
-async fn until_active(service: &Service) -> PushSnapshot {
-    until_it(service, |push| push.status == PushStatus::Active).await
-}
-
-/// What a peer with this fault makes of the push: the snapshot once an attempt has failed.
-async fn failed(mood: Mood) -> (Peer, Arc<Service>, PushSnapshot) {
-    let timeout = if matches!(mood, Mood::Silent | Mood::StopsReading(_)) { TIMEOUT } else { PATIENCE };
-    let peer = Peer::start(mood);
-    let service = start(vec![Push { timeout, ..push(peer.url(KEY)) }]).await;
-    let snapshot = until_it(&service, |push| !push.errors.is_empty()).await;
-    assert_eq!(snapshot.status, PushStatus::Reconnecting);
-    assert_eq!((snapshot.connected_at, snapshot.idle_since), (None, None));
-    (peer, service, snapshot)
-}
-
-/// The next attempt is between half of the delay and all of it after the error.
-fn is_due_after(snapshot: &PushSnapshot, delay: Duration) {
-    const MOMENT: Duration = Duration::from_millis(250);
-    let failed = snapshot.errors.last().expect("an error").at;
-    let due = snapshot.next_attempt_at.expect("another attempt").duration_since(failed).expect("later");
-    assert!(due + MOMENT >= delay / 2 && due <= delay + MOMENT, "{due:?} of {delay:?}");
-}
-
-/// Once the peer has no fault any more the push is active, on a later attempt, and what went wrong is still there.
-async fn recovers(peer: &Peer, service: &Service) {
-    peer.change(Mood::Takes);
-    let active = until_active(service).await;
-    assert!(active.attempt > 1 && active.connected_at.is_some() && active.reason.is_none(), "{active:?}");
-    assert!(!active.errors.is_empty() && active.next_attempt_at.is_none());
-}
-
-/// Pictures of the clip by what they are made of: which of them it is.
-fn numbers() -> BTreeMap<&'static [u8], usize> {
-    let pictures = tags(CLIP).into_iter().filter(|tag| tag.kind == 9 && tag.body[1] == 1);
-    pictures.enumerate().map(|(number, tag)| (tag.body, number)).collect()
-}
-
-/// Follows the pictures of a publication through the clip, which begins again at its end: how often they do not go on where
-/// they were. All are of the clip, the first is a key frame, and so is each that does not go on.
-fn breaks(pictures: &[&Tag]) -> usize {
-    let numbers = numbers();
-    let is_key = |tag: &Tag| tag.body[0] >> 4 == 1;
-    assert!(is_key(pictures[0]), "the first is a key frame");
-    let number = |tag: &Tag| *numbers.get(&tag.body[..]).expect("a picture of the clip");
-    let broken = pictures.windows(2).filter(|pair| {
-        let follows = (number(pair[0]) + 1) % numbers.len() == number(pair[1]);
-        assert!(follows || is_key(pair[1]), "after a hole comes a key frame");
-        assert!(pair[0].timestamp_ms < pair[1].timestamp_ms, "time goes on");
-        !follows
-    });
-    broken.count()
-}
-
-/// Description, headers, and a key frame, all at zero.
-fn begins_well(publication: &Publication) {
-    let [description, rest @ ..] = &publication.tags[..] else { panic!("no tags") };
-    assert_eq!((description.kind, description.timestamp_ms), (TagKind::Script, 0));
-    assert!(description.body.starts_with(b"\x02\x00\x0aonMetaData"));
-    let headers: Vec<_> = rest.iter().take_while(|tag| tag.body[1] == 0).collect();
-    assert_eq!(headers.len(), 2, "of sound and pictures");
-    assert!(headers.iter().all(|header| header.timestamp_ms == 0));
-    assert_eq!(publication.pictures()[0].timestamp_ms, 0);
-}
+use crate::world::{code, until};
 
 #[tokio::test]
 async fn a_peer_gets_all_from_a_key_frame_on_and_time_begins_at_zero() {
@@ -287,25 +175,6 @@ async fn what_cannot_be_pushed_to_has_failed_at_once_and_stays_so() {
 }
 
 #[tokio::test]
-async fn a_push_is_given_up_after_as_many_failures_as_its_limit_says_until_it_is_changed() {
-    let peer = Peer::start(Mood::Closes);
-    let limited = Push { limit: 2, retry_timeout: Duration::from_millis(50), ..push(peer.url(KEY)) };
-    let service = start(vec![limited.clone()]).await;
-    let failed = until_it(&service, |push| push.status == PushStatus::Failed).await;
-    assert_eq!((failed.attempt, failed.errors.len(), failed.next_attempt_at), (2, 2, None));
-    peer.change(Mood::Takes);
-    let same = service.update_pushes(&pushed(vec![limited.clone()])).await.expect("running");
-    assert_eq!((same.started, same.stopped, same.kept), (0, 0, 1));
-    assert_eq!(only(&service), failed, "it stays");
-    let changed = vec![Push { limit: 3, ..limited }];
-    service.update_pushes(&pushed(changed)).await.expect("running");
-    let active = until_active(&service).await;
-    assert_eq!((active.attempt, active.errors.len()), (1, 0));
-    assert_eq!(peer.accepted().len(), 3);
-    service.shutdown().await;
-}
-
-#[tokio::test]
 async fn twenty_that_fail_together_come_back_all_and_not_at_one_moment() {
     let address = Peer::nobody().await;
     let retry_timeout = Duration::from_secs(2);
@@ -349,104 +218,6 @@ async fn of_twenty_one_stalls_and_the_others_lose_nothing() {
     service.shutdown().await;
 }
 
-/// A stream that an encoder feeds.
-async fn with_encoder(settings: Settings, peer: &Peer) -> (Server, Encoder) {
-    let stream = Stream { pushes: vec![push(peer.url(KEY))], ..Stream::new(code("news")) };
-    let server = Server::start(settings, vec![stream]).await;
-    let starting = only(&server.service);
-    assert_eq!((starting.status, starting.attempt), (PushStatus::Starting, 0));
-    let encoder = Encoder::start(server.address, "news", CLIP).await.expect("let in");
-    until_active(&server.service).await;
-    (server, encoder)
-}
-
-#[tokio::test]
-async fn no_push_reconnects_when_the_encoder_is_killed_and_comes_back() {
-    let peer = Peer::start(Mood::Takes);
-    let (server, encoder) = with_encoder(Settings::default(), &peer).await;
-    until(|| (peer.tags() > 60).then_some(())).await;
-    drop(encoder);
-    until(|| server.service.statuses()[0].source.is_none().then_some(())).await;
-    let before = peer.only().pictures().len();
-    let _again = Encoder::start(server.address, "news", CLIP).await.expect("let in");
-    until(|| (peer.only().pictures().len() > before + 60).then_some(())).await;
-    let push = only(&server.service);
-    assert_eq!((push.status, push.attempt, push.errors.len()), (PushStatus::Active, 1, 0));
-    let publication = peer.only();
-    assert_eq!(breaks(&publication.pictures()), 1, "where the encoder began anew, at a key frame");
-    server.service.shutdown().await;
-}
-
-#[tokio::test]
-async fn without_media_it_is_idle_for_a_while_then_closed_cleanly_and_starts_again_with_the_media() {
-    let peer = Peer::start(Mood::Takes);
-    let settings = Settings { push_idle: Duration::from_secs(3), ..Settings::default() };
-    let (server, encoder) = with_encoder(settings, &peer).await;
-    drop(encoder);
-    let idle = until_it(&server.service, |push| push.idle_since.is_some()).await;
-    assert_eq!((idle.status, idle.attempt), (PushStatus::Active, 1));
-    let starting = until_it(&server.service, |push| push.status == PushStatus::Starting).await;
-    assert_eq!((starting.attempt, starting.errors.len(), starting.next_attempt_at), (1, 0, None));
-    assert_eq!((starting.connected_at, starting.idle_since), (None, None));
-    until(|| peer.only().unpublished.then_some(())).await;
-    let _again = Encoder::start(server.address, "news", CLIP).await.expect("let in");
-    let active = until_active(&server.service).await;
-    assert_eq!((active.attempt, active.errors.len()), (2, 0));
-    until(|| (peer.publications().len() == 2 && peer.tags() > 20).then_some(())).await;
-    begins_well(&peer.publications()[1]);
-    server.service.shutdown().await;
-}
-
-#[tokio::test]
-async fn a_peer_that_wants_the_push_elsewhere_gets_it_there_without_a_missing_picture() {
-    let there = Peer::start(Mood::Takes);
-    let peer = Peer::start(Mood::Redirects(20, there.address));
-    let service = start(vec![push(peer.url(KEY))]).await;
-    until(|| (there.tags() > 60).then_some(())).await;
-    let active = until_active(&service).await;
-    assert_eq!((active.attempt, active.errors.len()), (2, 0));
-    until(|| peer.only().unpublished.then_some(())).await;
-    let (first, second) = (peer.only(), there.only());
-    begins_well(&second);
-    assert_eq!(second.name, KEY);
-    let [last, next] = [first.pictures().pop(), second.pictures().into_iter().next()];
-    let numbers = numbers();
-    let number = |tag: Option<&Tag>| numbers[&tag.expect("pictures").body[..]];
-    assert_eq!((number(last) + 1) % numbers.len(), number(next), "it moves at a key frame");
-    service.shutdown().await;
-}
-
-#[tokio::test]
-async fn only_what_differs_is_touched_and_two_with_one_url_are_two() {
-    let [peer, other] = [Peer::start(Mood::Takes), Peer::start(Mood::Takes)];
-    let (twin, single) = (push(peer.url(KEY)), push(other.url(KEY)));
-    let service = start(vec![twin.clone(), single.clone(), twin.clone()]).await;
-    let all_active = |count: usize| {
-        let all = snapshots(&service);
-        let active = all.iter().filter(|push| push.status == PushStatus::Active).count();
-        (all.len() == count && active == count).then_some(all)
-    };
-    let before = until(|| all_active(3)).await;
-    let urls: Vec<_> = before.iter().map(|push| push.url.clone()).collect();
-    assert!(urls.is_sorted(), "{urls:?}");
-    assert_eq!(peer.publications().len(), 2);
-    let off = Push { enabled: false, ..single.clone() };
-    let new = Push { rendition: Some("track_1".to_owned()), ..single };
-    let comment = Some("the main one".to_owned());
-    let wanted = vec![Push { comment: comment.clone(), ..twin.clone() }, off, new];
-    let changes = service.update_pushes(&pushed(wanted)).await.expect("running");
-    assert_eq!((changes.started, changes.stopped, changes.kept), (1, 2, 1));
-    let after = until(|| all_active(2)).await;
-    let kept = after.iter().find(|push| before.iter().any(|old| old.id == push.id)).expect("kept");
-    assert_eq!((&kept.url, &kept.comment, kept.attempt), (&peer.url("***"), &comment, 1));
-    let ended = peer.publications().iter().filter(|publication| publication.unpublished).count();
-    assert_eq!(ended, 1, "one twin goes on");
-    service.update_pushes(&pushed(Vec::new())).await.expect("running");
-    assert!(service.runtime_status(&code("news")).is_none(), "absent when none is registered");
-    assert!(service.runtime_status(&code("other")).is_none());
-    service.shutdown().await;
-}
-
 #[tokio::test]
 async fn each_step_of_a_proof_is_a_connection_of_the_same_attempt() {
     for convinced in [true, false] {
@@ -484,44 +255,5 @@ async fn a_peer_that_announces_enhanced_rtmp_gets_hevc() {
         |tag: &&Tag| tag.kind == TagKind::Video && tag.body[0] & 0x80 != 0 && tag.body[1..5] == *b"hvc1";
     let of_hevc = publication.tags.iter().filter(is_hevc).count();
     assert_eq!(of_hevc + 1, publication.tags.len(), "all but the description");
-    server.service.shutdown().await;
-}
-
-#[tokio::test]
-async fn a_rendition_is_picked_and_one_that_is_not_there_is_named() {
-    let peer = Peer::start(Mood::Takes);
-    let of =
-        |name: &str| Push { rendition: Some(name.to_owned()), ..push(peer.url(&format!("{KEY}{name}"))) };
-    let renditions = vec![Rendition::new("high"), Rendition::new("low")];
-    let pushes = vec![of("low"), of("other")];
-    let stream = Stream { renditions, pushes, ..Stream::new(code("news")) };
-    let server = Server::start(Settings::default(), vec![stream]).await;
-    let _low = Encoder::start(server.address, "news@low", CLIP).await.expect("let in");
-    let _high = Encoder::start(server.address, "news@high", CLIP).await.expect("let in");
-    let active =
-        until(|| snapshots(&server.service).into_iter().find(|push| push.status == PushStatus::Active)).await;
-    assert_eq!(active.rendition.as_deref(), Some("low"));
-    let missing = until(|| {
-        let mut all = snapshots(&server.service).into_iter();
-        all.find(|push| push.reason == Some(Reason::Rendition))
-    })
-    .await;
-    assert_eq!(missing.errors[0].message, "the stream has no rendition \"other\"; it has high, low");
-    server.service.shutdown().await;
-}
-
-#[tokio::test]
-async fn a_peer_that_leaves_while_there_is_no_media_has_not_failed() {
-    let peer = Peer::start(Mood::Takes);
-    let (server, encoder) = with_encoder(Settings::default(), &peer).await;
-    drop(encoder);
-    until_it(&server.service, |push| push.idle_since.is_some()).await;
-    let address: SocketAddr = peer.address;
-    drop(peer);
-    let starting = until_it(&server.service, |push| push.status == PushStatus::Starting).await;
-    assert_eq!((starting.attempt, starting.errors.len(), starting.next_attempt_at), (1, 1, None));
-    let _peer = Peer::at(address, Mood::Takes, None);
-    let _again = Encoder::start(server.address, "news", CLIP).await.expect("let in");
-    assert_eq!(until_active(&server.service).await.attempt, 2);
     server.service.shutdown().await;
 }
