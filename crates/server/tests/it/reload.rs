@@ -162,6 +162,41 @@ fn what_needs_a_restart_is_named_each_time_and_left_as_it_is() {
     }
 }
 
+#[test]
+fn pushes_are_changed_one_by_one_and_no_line_of_the_log_has_a_key() {
+    let push = |name: &str, more: &str| format!("{{url: 'rtmp://localhost:9/live/geheim-{name}'{more}}}");
+    let stream = |pushes: &[String]| format!("streams: {{news: {{push: [{}]}}}}\n", pushes.join(", "));
+    let (mut server, path) = start("reload-push.yaml", &stream(&[push("a", ""), push("b", "")]));
+    publish(&server, "news", "track_1");
+    let pushes = |server: &Running| {
+        let answer = server.get("/api/v1/streams/news/runtime");
+        let body = answer.rsplit("\r\n").next().expect("a body").to_owned();
+        let status: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        status["pushes"].as_array().expect("a list").clone()
+    };
+    let tried = |server: &Running| {
+        let all = pushes(server);
+        all.iter().all(|push| push["reason"] == "connect").then_some(all)
+    };
+    let before = server.poll(tried);
+    assert_eq!((before.len(), &before[0]["url"]), (2, &"rtmp://localhost:9/live/***".into()));
+
+    let other = stream(&[push("a", ", comment: main"), push("c", ", limit: 1")]);
+    let log = reload(&mut server, &path, &other).join("\n");
+    assert!(log.contains("pushes_started=1 pushes_stopped=1"), "{log}");
+    assert!(log.contains("reason=Connect") && !log.contains("geheim"), "{log}");
+    let after = server.poll(|server| {
+        let all = pushes(server);
+        all.iter().any(|push| push["status"] == "failed").then_some(all)
+    });
+    assert_eq!((&after[0]["id"], &after[0]["comment"]), (&before[0]["id"], &"main".into()));
+    assert_ne!(after[1]["id"], before[1]["id"]);
+
+    let log = reload(&mut server, &path, "streams: {news: }\n").join("\n");
+    assert!(log.contains("pushes_started=0 pushes_stopped=2") && !log.contains("geheim"), "{log}");
+    assert!(pushes(&server).is_empty());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn without_a_file_the_signal_ends_the_program() {
