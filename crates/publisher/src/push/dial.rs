@@ -62,7 +62,7 @@ async fn secure(wire: Counted, url: &Url, push: &Push) -> Result<Wire, Fault> {
     let name = ServerName::try_from(url.host().to_owned()).map_err(|error| fault(error.to_string()))?;
     let push_config = push.clone();
     let config = tokio::task::spawn_blocking(move || tls::config(&push_config)).await;
-    let config = config.map_err(|error| fault(error.to_string()))??;
+    let config = config.map_err(|error| fault(error.to_string()))?.map_err(|why| fault(why.message))?;
     let shaken = TlsConnector::from(config).connect(name, wire);
     let shaken = tokio::time::timeout(push.timeout, shaken).await;
     let shaken = shaken.map_err(|_| {
