@@ -298,7 +298,7 @@ mod tests {
         let (mut silence, _) = run(frames, aac());
         silence.begin();
         for (came, mut frame) in pictures {
-            frame.dts = frame.dts + TimeDelta::from_secs(10);
+            frame.dts += TimeDelta::from_secs(10);
             let came = Duration::from_millis(10_000 + came as u64);
             assert_eq!(silence.push(came, &frame, &tracks(aac())), Some(Vec::new()));
         }
