@@ -269,8 +269,11 @@ impl Timeline {
         let dts = slot.dts.max(least).max(source.floor.unwrap_or(least));
         let pts = track.presentation(&slot, time, delay).max(dts);
         self.stats.repaired += u64::from(!sane || dts != slot.dts);
-        if mapping == source.mapping && sample.key && matches!(track.pace(), Pace::Video { .. }) {
-            source.keys.push(pts);
+        if sample.key && matches!(track.pace(), Pace::Video { .. }) {
+            // One that was put in its place by arrival alone may be anywhere.
+            if mapping == source.mapping || source.keys.are_likely(pts) {
+                source.keys.push(pts);
+            }
         }
         self.output.push(sample.track, dts, slot.duration, now.mono);
         let Sample { track, key, data, .. } = sample;

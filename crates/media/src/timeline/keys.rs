@@ -15,7 +15,7 @@ const FORESIGHT: i64 = 16;
 /// Key frames of two connections that are no farther apart are of one picture: their stamps were rounded differently.
 const SAME: TimeDelta = TimeDelta::from_millis(10);
 
-/// The presentation times of the last key frames, on whichever connection with the source's offset they came first, rising.
+/// The presentation times of the last key frames, on whichever connection they came first, rising.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
     times: VecDeque<Timestamp>,
@@ -31,6 +31,11 @@ impl Keys {
             self.times.pop_front();
         }
         self.times.push_back(pts);
+    }
+
+    /// Whether one is expected at that time, or was there.
+    pub(super) fn are_likely(&self, pts: Timestamp) -> bool {
+        self.nearest(pts).is_some_and(|key| (key - pts).abs() <= SAME)
     }
 
     /// Whether it is not known yet when the next one comes.

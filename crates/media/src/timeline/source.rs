@@ -102,10 +102,10 @@ impl Source {
             && self.lags.max().is_none_or(|max| lag <= max + SAME_CLOCK)
     }
 
-    /// Another connection leads, with its clock and its offset. Delays of another offset do not compare.
+    /// Another connection leads, with its clock and its offset. Delays of another offset do not compare to the tenth of a
+    /// second, which matters to the wall clock; they still tell its clock from another one.
     pub(super) fn hand_over(&mut self, leader: FeedId, clock: SourceClock, mapping: Mapping) {
         if self.mapping != mapping {
-            self.lags = Lags::default();
             self.wall.hand_over();
         }
         (self.leader, self.clock, self.mapping) = (Some(leader), clock, mapping);
