@@ -177,7 +177,7 @@ def http_connections(c):
     by.unharmed()
 
 
-@case(short=1, alone=True)
+@case(short=1)
 def late_reader(c):
     """A client that asks for much and reads nothing costs no memory, and does not hold up the end of the server"""
     by = Bystander(c)

@@ -257,7 +257,7 @@ def http_paths(c):
     by.unharmed()
 
 
-@case(short=1, alone=True)
+@case(short=1)
 def http_slowloris(c):
     """A head that comes byte by byte is closed when its time is over, and so is silence; a head too large is 431"""
     settings = {'limits': {'handshake_timeout_sec': 3, 'request_head_bytes': 4096}}
