@@ -25,6 +25,8 @@ const DELAY: i64 = 3;
 const OVER: TimeDelta = TimeDelta::from_secs(1);
 /// More of a track may not be missing within a Period, which is then told by another one.
 const HOLE: TimeDelta = TimeDelta::from_millis(500);
+/// So many of the newest segments tell the frame rate.
+const STEADY: usize = 3;
 /// Segments of two tracks that begin this near to each other begin together: timescales round.
 const TOGETHER: TimeDelta = TimeDelta::from_millis(1);
 
@@ -306,8 +308,10 @@ fn alone(manifest: &Manifest, rung: &str) -> Manifest {
     manifest
 }
 
-/// Pictures per second, where all of them last equally long.
+/// Pictures per second, where those of the newest segments last equally long. Until the rate of a source is measured that
+/// states none, its pictures have the stamps that they came with.
 fn frame_rate(segments: &[&Arc<Segment>]) -> Option<Rational> {
+    let segments = &segments[segments.len().saturating_sub(STEADY)..];
     let lasts = |segment: &&Arc<Segment>| {
         let (fragment, pictures) = (segment.body.fragment?, u64::from(segment.body.pictures));
         (pictures > 0 && fragment.duration % pictures == 0).then(|| fragment.duration / pictures)
@@ -343,4 +347,39 @@ fn sap(rows: &[&Listed], lanes: &[usize]) -> Option<u8> {
     let segments = rows.iter().flat_map(|row| lanes.iter().filter_map(|&lane| row.media(lane)));
     let types: Vec<u8> = segments.filter_map(|segment| Some(segment.body.fragment?.sap)).collect();
     if types.contains(&0) { None } else { types.into_iter().max() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::{Body, Fragment};
+
+    fn segment(duration: u64) -> Arc<Segment> {
+        let fragment = Fragment { timescale: 90_000, time: 0, duration, sap: 1 };
+        let body = Body {
+            start: Timestamp::ZERO,
+            duration: TimeDelta::from_secs(2),
+            size: 0,
+            independent: true,
+            discontinuity: false,
+            tracks: Arc::default(),
+            pictures: 50,
+            fragment: Some(fragment),
+        };
+        let (name, program_date_time) = (String::new(), Timestamp::ZERO);
+        Arc::new(Segment { sequence: 0, name, program_date_time, gap: false, init: None, body })
+    }
+
+    #[test]
+    fn a_rate_that_is_not_stated_is_that_of_the_newest_segments() {
+        let rate = |durations: &[u64]| {
+            let segments: Vec<_> = durations.iter().map(|&duration| segment(duration)).collect();
+            frame_rate(&segments.iter().collect::<Vec<_>>())
+        };
+        assert_eq!(rate(&[180_000]), Rational::new(25, 1));
+        assert_eq!(rate(&[180_630, 180_000, 180_000]), None, "its pictures do not last equally long");
+        assert_eq!(rate(&[180_630, 180_000, 180_000, 180_000]), Rational::new(25, 1));
+        assert_eq!(rate(&[180_000, 180_000, 180_000, 90_000]), None);
+        assert_eq!(rate(&[]), None);
+    }
 }
