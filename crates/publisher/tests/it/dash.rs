@@ -78,21 +78,6 @@ async fn what_does_not_exist_is_404() {
 }
 
 #[tokio::test]
-async fn who_waits_for_media_is_told_when_the_stream_ends() {
-    let service = Service::for_testing();
-    service.start(Stream::new(code("news"))).await.expect("started");
-    let waiting = tokio::spawn({
-        let service = std::sync::Arc::clone(&service);
-        async move { get_dash(&service, "news", "index.mpd").await.status() }
-    });
-    tokio::task::yield_now().await;
-    let since = std::time::Instant::now();
-    service.shutdown().await;
-    assert_eq!(waiting.await.expect("an answer"), StatusCode::NOT_FOUND);
-    assert!(since.elapsed().as_secs() < 3, "join_timeout is 5 s");
-}
-
-#[tokio::test]
 async fn heads_ranges_versions_and_compression() {
     let service = Service::for_testing();
     service.start(clip_stream("news")).await.expect("started");

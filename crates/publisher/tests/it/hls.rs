@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use publisher::Service;
 use publisher::session::{Ended, Protocol, Role};
 
-use crate::world::{address, all, clip_stream, code, get_hls, reason, request, text, uris, viewer};
+use crate::world::{address, all, clip_stream, code, get_dash, get_hls, reason, request, text, uris, viewer};
 
 #[tokio::test]
 async fn the_first_request_waits_and_leads_to_segments_that_are_there() {
@@ -82,12 +82,18 @@ async fn who_waits_for_media_is_told_when_the_stream_ends() {
     service.start(publisher::config::Stream::new(code("news"))).await.expect("started");
     let waiting = tokio::spawn({
         let service = std::sync::Arc::clone(&service);
-        async move { get_hls(&service, "news", "index.m3u8").await.status() }
+        async move {
+            let both = tokio::join!(
+                get_hls(&service, "news", "index.m3u8"),
+                get_dash(&service, "news", "index.mpd"),
+            );
+            [both.0.status(), both.1.status()]
+        }
     });
     tokio::task::yield_now().await;
     let since = std::time::Instant::now();
     service.shutdown().await;
-    assert_eq!(waiting.await.expect("an answer"), StatusCode::NOT_FOUND);
+    assert_eq!(waiting.await.expect("answers"), [StatusCode::NOT_FOUND; 2]);
     assert!(since.elapsed().as_secs() < 3, "join_timeout is 5 s");
 }
 
