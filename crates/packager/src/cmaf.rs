@@ -62,13 +62,15 @@ pub(crate) struct Lane {
     end: Timestamp,
     /// What comes next does not go on from what was before.
     join: bool,
+    /// Another rung feeds it since a moment ago, and has not come to where the one before ended.
+    taken_over: bool,
 }
 
 impl Lane {
-    /// Whether it is sound that the lane has already, from another rung.
-    fn has(&self, frame: &Frame) -> bool {
-        let half = TimeDelta::from_ticks(frame.duration.ticks() / 2);
-        matches!(self.content, Content::Sound { .. }) && frame.dts + half < self.end
+    /// Whether the lane has already what a frame has, from the rung that fed it before.
+    fn has(&mut self, frame: &Frame) -> bool {
+        self.taken_over &= frame.dts < self.end;
+        self.taken_over
     }
 }
 
@@ -141,6 +143,7 @@ impl Output {
         };
         let mut rows = Vec::new();
         if takes_over {
+            self.lanes[lane].taken_over = true;
             // What the other rung did not send any more came here meanwhile.
             for missed in self.spare.take(rung, entry) {
                 rows.extend(self.cut(lane, &missed, Passed { join: false, ..passed }));
@@ -292,6 +295,7 @@ impl Output {
             epoch: 0,
             end: Timestamp::ZERO,
             join: true,
+            taken_over: false,
         };
         self.lanes.push(lane);
         self.segmenter.add_lane(rung)

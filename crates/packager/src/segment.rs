@@ -42,6 +42,11 @@ pub struct Fragment {
 }
 
 impl Body {
+    /// Hub time at which it ends.
+    pub fn end(&self) -> Timestamp {
+        self.start + self.duration
+    }
+
     /// Mean rate in bits per second.
     pub fn bits_per_second(&self) -> u64 {
         let ticks = u128::try_from(self.duration.ticks()).unwrap_or(0).max(1);

@@ -15,6 +15,10 @@ use crate::segment::{Body, File, FileKind, Segment};
 use crate::settings::Settings;
 use hold::Hold;
 
+/// A segment may exceed the target by this and still be rounded down to it.
+const ROUNDED_DOWN: TimeDelta = TimeDelta::from_millis(499);
+/// No more is missing at the end of a segment.
+const HOLE: TimeDelta = TimeDelta::from_millis(500);
 /// Dates are told to the millisecond.
 const DATE: TimeDelta = TimeDelta::from_millis(1);
 
@@ -192,11 +196,21 @@ impl Window {
             return false;
         }
         let last = self.listed.back();
+        let longest =
+            self.target.map_or(TimeDelta::ZERO, |target| TimeDelta::from_secs(target.into()) + ROUNDED_DOWN);
         let cells = row.cells.into_iter().zip(&self.begun).enumerate().map(|(lane, (cell, begun))| {
-            let before = last.and_then(|row| row.segment(lane)).map(|segment| segment.program_date_time);
-            let rising = |date: Timestamp| before.map_or(date, |before| date.max(before + DATE));
+            let before = last.and_then(|row| row.segment(lane));
+            let rising =
+                |date: Timestamp| before.map_or(date, |before| date.max(before.program_date_time + DATE));
             let Some(Cell { name, kind, init, mut body, parts }) = cell else {
-                return begun.then(|| Arc::new(gap(sequence, &slot, rising(date))));
+                // What was missing at the end of the segment before is part of the gap.
+                let ended = before
+                    .filter(|before| !before.gap && !slot.discontinuity)
+                    .map(|before| before.body.end());
+                let early =
+                    ended.map_or(TimeDelta::ZERO, |ended| slot.start - ended).clamp(TimeDelta::ZERO, HOLE);
+                let early = if slot.duration + early <= longest { early } else { TimeDelta::ZERO };
+                return begun.then(|| Arc::new(gap(sequence, &slot, early, rising(date - early))));
             };
             added.push(File { name: name.clone(), kind, parts });
             body.discontinuity = slot.discontinuity;
@@ -268,11 +282,11 @@ impl Window {
     }
 }
 
-/// What stands for a segment that a lane does not have.
-fn gap(sequence: u64, slot: &Slot, date: Timestamp) -> Segment {
+/// What stands for a segment that a lane does not have; it begins so much `early`, where media was missing already.
+fn gap(sequence: u64, slot: &Slot, early: TimeDelta, date: Timestamp) -> Segment {
     let body = Body {
-        start: slot.start,
-        duration: slot.duration,
+        start: slot.start - early,
+        duration: slot.duration + early,
         size: 0,
         independent: true,
         discontinuity: slot.discontinuity,

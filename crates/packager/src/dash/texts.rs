@@ -172,7 +172,7 @@ impl Texts {
         let mut goes_on = true;
         for (lane, end) in self.ends.iter_mut().enumerate() {
             let Some(segment) = row.media(lane) else { continue };
-            let before = end.replace(segment.body.start + segment.body.duration);
+            let before = end.replace(segment.body.end());
             let between = before.map_or(TimeDelta::ZERO, |before| segment.body.start - before);
             goes_on &= between <= HOLE && between >= -TOGETHER;
         }

@@ -36,7 +36,8 @@ const SHORTEST: TimeDelta = TimeDelta::from_millis(1);
 pub struct Piece<P> {
     /// When its first picture or sound is shown, on hub time.
     pub start: Timestamp,
-    /// To the start of the next piece, or to the end of the slot.
+    /// To the start of the next piece, to the end of the slot where none goes on from it or all end there, and to the end of
+    /// its media where a gap comes.
     pub duration: TimeDelta,
     /// Decode time of the unit that goes on from it, or where its last one ends, or where it would be too long. What is
     /// decoded thereafter is not told of.
@@ -435,7 +436,13 @@ impl<P> Lane<P> {
                 self.queue.iter().position(|queued| !is_before(queued)).unwrap_or(self.queue.len())
             }
         };
-        let piece = self.close(index, closing);
+        let mut piece = self.close(index, closing);
+        if event.begun.is_some_and(|begun| !begun.discontinuity)
+            && let Some(piece) = &mut piece
+            && let Some(end) = piece.units.iter().map(Unit::end).max()
+        {
+            piece.duration = piece.duration.min(end - piece.start).max(SHORTEST);
+        }
         self.ended = piece.as_ref().filter(|_| event.begun.is_none()).map(|piece| piece.decoded);
         piece
     }

@@ -81,6 +81,21 @@ fn when_the_rung_falls_silent_whose_sound_all_have_that_of_another_goes_on() {
     assert!(lost <= 1, "{lost} frames of sound");
 }
 
+/// So that who adds lengths up is at one place in all rungs.
+#[test]
+fn what_is_missing_at_the_end_of_a_segment_is_told_of_the_gap_behind_it() {
+    let mut stage = Stage::new(ladder(2));
+    let leaves = Show { leaves: true, ..Show::new(1, part(clip(24), 0, 21_700)) };
+    stage.play(vec![Show::new(0, clip(40)), leaves]).finish();
+    for player in [&stage.ts_player, &stage.fragments_player] {
+        let lengths =
+            |name| player.told(name).map(|told| (told.seconds * 1000.0).round() as i64).collect::<Vec<_>>();
+        let (whole, left) = (lengths("track_1"), lengths("track_2"));
+        assert!((1700..=1760).contains(&left[10]) && left[11] == 4000 - left[10], "{left:?}");
+        assert_eq!(whole.iter().sum::<i64>(), left.iter().sum::<i64>());
+    }
+}
+
 #[test]
 fn a_rung_that_falls_silent_leaves_and_comes_back() {
     for silence in [20, 150] {
