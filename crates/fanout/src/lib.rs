@@ -11,6 +11,7 @@
 mod batch;
 mod inbox;
 mod lane;
+mod lateness;
 mod pieces;
 mod readiness;
 mod slot;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hub::{Limits, Ring};
 
+pub use lateness::Lateness;
 pub use pieces::{Pieces, SMALL};
 pub use slot::SAID_BYTES;
 pub use viewer::{End, How, Viewer};

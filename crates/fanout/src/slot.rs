@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use crate::batch::Batches;
+use crate::lateness::Lateness;
 use crate::pieces::Pieces;
 use crate::viewer::{End, How, Viewer};
 
@@ -45,40 +46,6 @@ pub(crate) struct Slot<V: Viewer> {
     /// The socket was told to the system before.
     pub(crate) watched: bool,
     lateness: Lateness,
-}
-
-/// Whether a viewer keeps up.
-#[derive(Default)]
-struct Lateness {
-    /// When it was skipped for the first time since it last kept up, or was to be.
-    since: Option<Instant>,
-    /// When it had everything again, if it was not skipped after that.
-    caught_up: Option<Instant>,
-}
-
-impl Lateness {
-    /// It is to be skipped.
-    fn lost(&mut self, now: Instant) {
-        self.since.get_or_insert(now);
-        self.caught_up = None;
-    }
-
-    /// It has everything that there is.
-    fn level(&mut self, now: Instant) {
-        if self.since.is_some() {
-            self.caught_up.get_or_insert(now);
-        }
-    }
-
-    /// Whether it is behind, and has been for `timeout`. A moment in which it had everything does not count: one that
-    /// reads too slowly has that after every skip. It keeps up again when it was not skipped for as long.
-    fn is_over(&mut self, now: Instant, timeout: Duration) -> bool {
-        let over = |since: Instant| now.duration_since(since) >= timeout;
-        if self.caught_up.is_some_and(over) {
-            *self = Self::default();
-        }
-        self.caught_up.is_none() && self.since.is_some_and(over)
-    }
 }
 
 /// How a write ended.
@@ -327,42 +294,5 @@ fn persist(mut call: impl FnMut() -> Result<usize, Errno>) -> Result<usize, Wrot
             Err(Errno::AGAIN) => return Err(Wrote::Blocked),
             Err(error) => return Err(Wrote::Failed(error)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIMEOUT: Duration = Duration::from_secs(10);
-
-    /// Plays events (second, it is lost or level) and returns the first second at which the viewer is over.
-    fn over(events: &[(u64, bool)]) -> Option<u64> {
-        let start = Instant::now();
-        let at = |second| start + Duration::from_secs(second);
-        let mut lateness = Lateness::default();
-        (0..60).find(|&second| {
-            for &(_, lost) in events.iter().filter(|event| event.0 == second) {
-                if lost { lateness.lost(at(second)) } else { lateness.level(at(second)) }
-            }
-            lateness.is_over(at(second), TIMEOUT)
-        })
-    }
-
-    #[test]
-    fn who_stays_behind_is_over_in_time() {
-        assert_eq!(over(&[(5, true)]), Some(15));
-        assert_eq!(over(&[(5, true), (9, true)]), Some(15));
-    }
-
-    #[test]
-    fn who_catches_up_and_keeps_up_is_not() {
-        assert_eq!(over(&[(1, false), (5, true), (8, false)]), None);
-        assert_eq!(over(&[(5, true), (8, false), (20, true), (23, false)]), None);
-    }
-
-    #[test]
-    fn who_has_everything_for_a_moment_after_each_skip_is_over() {
-        assert_eq!(over(&[(5, true), (13, false), (20, true), (28, false)]), Some(20));
     }
 }

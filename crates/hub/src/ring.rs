@@ -186,6 +186,16 @@ impl<T: Item> Cursor<T> {
         std::future::poll_fn(|cx| self.poll_read(cx, out, max_bytes)).await
     }
 
+    /// Whether the reader has fallen behind: what it was to read next is not kept any more.
+    pub fn is_lost(&self) -> bool {
+        self.place.is_lost(&lock(&self.shared).log)
+    }
+
+    /// Whether everything that is there was read.
+    pub fn is_at_end(&self) -> bool {
+        self.place.is_at_end(&lock(&self.shared).log)
+    }
+
     /// How often this reader fell behind and was moved to a start.
     pub fn skips(&self) -> u64 {
         self.place.skips()
@@ -266,8 +276,11 @@ mod tests {
         ring.push(unit(0, 25));
         let mut cursor = ring.subscribe().expect("an open ring");
         assert_eq!(read(&mut cursor).1, [0]);
+        assert!(cursor.is_at_end() && !cursor.is_lost());
         ring.extend((1..1000).map(|n| unit(n, 25)));
+        assert!(!cursor.is_at_end() && cursor.is_lost());
         assert_eq!(read(&mut cursor), (Poll::Ready(Read::Skipped), (975..1000).collect()));
+        assert!(cursor.is_at_end() && !cursor.is_lost());
         assert_eq!(cursor.skips(), 1);
     }
 

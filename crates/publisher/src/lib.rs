@@ -21,6 +21,7 @@ mod service;
 pub mod session;
 mod status;
 mod stream;
+mod wire;
 
 pub use body::{Body, Part};
 pub use code::{Address, Code, CodeError};

@@ -8,14 +8,12 @@ mod connection;
 mod dial;
 mod feed;
 mod life;
-mod outbox;
 mod progress;
 mod reason;
 mod registry;
 mod snapshot;
 mod tcp;
 mod tls;
-mod wire;
 mod worker;
 
 pub use reason::Reason;

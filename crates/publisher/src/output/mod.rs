@@ -13,7 +13,6 @@ pub(crate) mod mpegts;
 pub(crate) mod persist;
 mod resource;
 pub(crate) mod rtmp;
-pub(crate) mod rtmp_wire;
 mod run;
 pub(crate) mod segmented;
 pub(crate) mod ts;

@@ -1,5 +1,9 @@
 //! RTMP play: the carrier's messages to one player, over the connection that asked for them.
 
+pub(crate) mod form;
+pub(crate) mod outbox;
+pub(crate) mod reader;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +19,11 @@ use rtmp::flv::mux::{self, Caps};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use form::{Form, To};
+
 use super::carrier::{Kind, Reading};
 use super::join::Unjoined;
 use super::mpegts::{UNSENT_BYTES, ended_by};
-use super::rtmp_wire::{To, Wire};
 use crate::code::Address;
 use crate::error::Error;
 use crate::limits::{Gates, Pass, Refusal};
@@ -162,7 +167,7 @@ impl Service {
         let viewer = Viewer {
             session: self.sessions.open(opening, &running.cancel),
             untold: 0,
-            wire: Wire::new(Route { stream: 0, chunk_size: 0 }, info.caps, To::Player),
+            form: Form::new(Route { stream: 0, chunk_size: 0 }, info.caps, To::Player),
             ended: Arc::clone(&ended),
             gates: Arc::clone(&self.gates),
             reading: joined.reading.clone(),
@@ -184,7 +189,7 @@ impl Service {
         let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES);
         listener::be_patient(socket, self.gates.longest_behind());
         let Playback { mut viewer, ended } = playback;
-        viewer.wire.route = route;
+        viewer.form.route = route;
         let session = Arc::clone(viewer.session.session());
         let ring = viewer.reading.ring().clone();
         let membership = self.fan_out.join(&ring, Arc::clone(socket) as _, head, viewer);
@@ -197,7 +202,7 @@ struct Viewer {
     session: Open,
     /// Bytes sent that the session was not told of yet.
     untold: u64,
-    wire: Wire,
+    form: Form,
     ended: Arc<AtomicBool>,
     gates: Arc<Gates>,
     /// Keeps the carrier running.
@@ -210,11 +215,11 @@ impl fanout::Viewer for Viewer {
     type Item = Chunk;
 
     fn frame<'i>(&self, chunk: &'i Chunk, how: How, out: &mut Pieces<'i>) {
-        self.wire.frame(chunk, how, out);
+        self.form.frame(chunk, how, out);
     }
 
     fn shape(&self) -> Option<u64> {
-        self.wire.shape()
+        self.form.shape()
     }
 
     /// Where there are pictures, sound is of no use before the next of them.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanout::Pieces;
 use hub::Read;
 use packager::rtmp::Chunk;
 use rtmp::client::{Event, Output, Session, Settings, Target};
@@ -12,13 +11,13 @@ use tokio::time::Instant;
 use super::Push;
 use super::dial::seconds;
 use super::feed::Feed;
-use super::outbox::Outbox;
 use super::progress::Progress;
 use super::reason::{Fault, Reason};
 use super::tcp;
-use super::wire::{Turn, Wire};
 use crate::output::join::Joined;
+use crate::output::rtmp::outbox::Outbox;
 use crate::service::{Service, random};
+use crate::wire::{Turn, Wire};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 << 10;
@@ -182,42 +181,28 @@ impl<'p> Connection<'p> {
     async fn step(&mut self, buffer: &mut [u8]) -> Step {
         let Self { push, wire, outbox, feed, look, service, progress, .. } = self;
         let arrival = outbox.arrival();
-        let mut pieces = Pieces::new();
-        outbox.gather(feed.as_ref().map(|feed| &feed.form), &mut pieces);
-        let gone = outbox.gone();
-        if pieces.items() > 0 && pieces.bytes() == gone {
-            // Frames of which this peer gets nothing.
-            let items = pieces.items();
-            drop(pieces);
-            outbox.took(items, 0);
-            return Step::Wrote(Ok(()));
-        }
-        let slices: Vec<_> = pieces.slices(gone).collect();
-        let hungry = feed.as_mut().filter(|_| outbox.has_no_frames());
+        let (form, reader) = feed.as_mut().map(Feed::split).unzip();
+        let hungry = reader.flatten().filter(|_| outbox.has_no_frames());
         let media = async {
             match hungry {
-                Some(feed) => feed.read().await,
+                Some(reader) => reader.read().await,
                 None => std::future::pending().await,
             }
         };
-        let written = tokio::select! {
+        tokio::select! {
             biased;
-            () = push.cancel.cancelled() => return Step::Stop,
+            () = push.cancel.cancelled() => Step::Stop,
             // Before the peer, who may have much to say: none of these is ready again at once.
-            () = tokio::time::sleep_until(*look) => return Step::Look,
-            read = media => return Step::Media(read),
-            turn = wire.turn(buffer, &slices) => match turn {
-                Turn::Read(came) => return Step::Came(came),
-                Turn::Wrote(Ok(bytes)) => bytes,
-                Turn::Wrote(Err(error)) => return Step::Wrote(Err(error)),
+            () = tokio::time::sleep_until(*look) => Step::Look,
+            read = media => Step::Media(read),
+            turn = outbox.turn(form, wire, buffer) => match turn {
+                Turn::Read(came) => Step::Came(came),
+                Turn::Wrote(wrote) => {
+                    progress.wrote(service.clock.elapsed(), wire.written(), arrival);
+                    Step::Wrote(wrote.map(|_| ()))
+                }
             },
-        };
-        let (whole, begun) = pieces.split(gone + written);
-        drop(slices);
-        drop(pieces);
-        outbox.took(whole, begun);
-        progress.wrote(service.clock.elapsed(), wire.written(), arrival);
-        Step::Wrote(Ok(()))
+        }
     }
 
     fn take(&mut self, read: Read) -> Result<(), Fault> {
@@ -269,7 +254,7 @@ impl<'p> Connection<'p> {
         while let Output::Send(bytes) = self.session.poll_output() {
             self.outbox.say(bytes);
         }
-        let rest = self.outbox.rest(self.feed.as_ref().map(|feed| &feed.form));
+        let rest = self.outbox.rest(self.feed.as_ref().map(Feed::form));
         // A peer that does not listen has said so before, or will see the connection end.
         let _ = tokio::time::timeout(GOODBYE, self.wire.finish(&rest)).await;
         left

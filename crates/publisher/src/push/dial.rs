@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::reason::{Fault, Reason};
-use super::wire::{Counted, Wire};
 use super::{tcp, tls};
 use crate::config::Push;
+use crate::wire::{Counted, Wire};
 
 /// Addresses of a name that are tried.
 const ADDRESSES: usize = 16;

@@ -4,31 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanout::How;
-use hub::{Cursor, Read};
+use hub::Read;
 use media::{Codec, Track};
 use packager::rtmp::Chunk;
 use rtmp::chunk::Route;
 use rtmp::flv::mux::{self, Caps};
-use tokio::time::Instant;
 
-use super::outbox::Outbox;
 use super::reason::{Fault, Reason};
 use crate::output::carrier::Reading;
-use crate::output::rtmp_wire::{To, Wire as Form};
-
-/// Payload bytes taken from the ring at a time.
-const READ_BYTES: usize = 256 << 10;
+use crate::output::rtmp::form::{Form, To};
+use crate::output::rtmp::outbox::Outbox;
+use crate::output::rtmp::reader::Reader;
 
 /// What an accepted publication is fed from.
 pub(super) struct Feed {
-    pub(super) form: Form,
+    form: Form,
     caps: Caps,
-    cursor: Cursor<Chunk>,
-    chunks: Vec<Chunk>,
-    /// What comes within a moment leaves together.
-    merge_window: Duration,
-    read_after: Instant,
-    started: bool,
+    reader: Reader,
     /// Places to start at up to the newest frame that was taken.
     starts: u64,
     /// Takes no more frames; the next one would be a key frame.
@@ -53,11 +45,7 @@ impl Feed {
         Some(Self {
             form: Form::new(route, caps, To::Server),
             caps,
-            cursor: reading.ring().subscribe()?,
-            chunks: Vec::new(),
-            merge_window,
-            read_after: Instant::now(),
-            started: false,
+            reader: Reader::new(reading.ring(), merge_window)?,
             starts: 0,
             stopped: false,
             last_media: now,
@@ -66,13 +54,14 @@ impl Feed {
         })
     }
 
-    /// Waits for frames, which [`Feed::take`] then takes. Nothing is lost when it is dropped before.
-    pub(super) async fn read(&mut self) -> Read {
-        if self.stopped {
-            return std::future::pending().await;
-        }
-        tokio::time::sleep_until(self.read_after).await;
-        self.cursor.read(&mut self.chunks, READ_BYTES).await
+    /// How the peer gets frames.
+    pub(super) fn form(&self) -> &Form {
+        &self.form
+    }
+
+    /// The same, and where frames are read from, unless no more are to be taken. [`Feed::take`] takes what was read.
+    pub(super) fn split(&mut self) -> (&Form, Option<&mut Reader>) {
+        (&self.form, (!self.stopped).then_some(&mut self.reader))
     }
 
     /// Puts what was read into the outbox; up to the next key frame only, where the peer wants us elsewhere.
@@ -84,19 +73,11 @@ impl Feed {
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         self.last_media = now;
-        self.read_after = Instant::now() + self.merge_window;
-        let mut chunks = std::mem::take(&mut self.chunks);
-        let mut skipped = read == Read::Skipped;
-        for chunk in chunks.drain(..) {
-            if moving && chunk.start && self.started {
+        for (chunk, how) in self.reader.take(read) {
+            if moving && chunk.start && how != How::First {
                 self.stopped = true;
                 break;
             }
-            let how = match (self.started, std::mem::take(&mut skipped)) {
-                (false, _) => How::First,
-                (true, true) => How::Skipped,
-                (true, false) => How::Follows,
-            };
             if how == How::Skipped {
                 // From the one under way to the one that it goes on with; a carrier that was begun anew counts anew.
                 self.skipped += chunk.starts.saturating_sub(self.starts).max(1);
@@ -105,16 +86,14 @@ impl Feed {
                 self.warnings = left_out(&chunk.context.tracks, self.caps)?;
             }
             self.starts = chunk.starts;
-            self.started = true;
             outbox.send(chunk, how);
         }
-        self.chunks = chunks;
         Ok(())
     }
 
     /// Whether anything was taken.
     pub(super) fn has_started(&self) -> bool {
-        self.started
+        self.reader.has_started()
     }
 
     /// Whether it stopped before a key frame.

@@ -1,6 +1,6 @@
 //! The carrier's messages as one RTMP peer gets them: what it takes of them, in its message stream, from its zero on.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use fanout::{How, Pieces};
 use packager::rtmp::Chunk;
@@ -18,19 +18,19 @@ pub(crate) enum To {
 }
 
 /// The form that one peer gets messages in.
-pub(crate) struct Wire {
+pub(crate) struct Form {
     /// Where its media belong.
     pub(crate) route: Route,
     caps: Caps,
     to: To,
     /// The time of its first message, in milliseconds of hub time: its timestamps begin at 0.
-    zero: OnceCell<i64>,
+    zero: OnceLock<i64>,
 }
 
-impl Wire {
+impl Form {
     /// For a peer that got nothing yet and takes what `caps` say.
     pub(crate) fn new(route: Route, caps: Caps, to: To) -> Self {
-        Self { route, caps, to, zero: OnceCell::new() }
+        Self { route, caps, to, zero: OnceLock::new() }
     }
 
     /// The bytes of a frame, behind what the peer has to know first.

@@ -1,4 +1,4 @@
-//! What is to be sent to a peer next, and how much of it has left.
+//! What is to be sent next to a peer that has a task of its own, and how much of it has left.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,14 +7,15 @@ use bytes::Bytes;
 use fanout::{How, Pieces};
 use packager::rtmp::Chunk;
 
-use crate::output::rtmp_wire::Wire as Form;
+use super::form::Form;
+use crate::wire::{Turn, Wire};
 
 /// Bytes of one write.
 const WRITE_BYTES: usize = 256 << 10;
 
 /// Whole messages in the order in which they leave.
 #[derive(Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     units: VecDeque<Unit>,
     /// Bytes of the first that have left.
     gone: usize,
@@ -33,33 +34,33 @@ enum Unit {
 
 impl Outbox {
     /// Adds what the session says.
-    pub(super) fn say(&mut self, bytes: Bytes) {
+    pub(crate) fn say(&mut self, bytes: Bytes) {
         self.said += bytes.len();
         self.units.push_back(Unit::Said(bytes));
     }
 
     /// Adds a frame.
-    pub(super) fn send(&mut self, chunk: Chunk, how: How) {
+    pub(crate) fn send(&mut self, chunk: Chunk, how: How) {
         self.frames += 1;
         self.units.push_back(Unit::Frame(Box::new((chunk, how))));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.units.is_empty()
     }
 
     /// Whether there is no frame in it.
-    pub(super) fn has_no_frames(&self) -> bool {
+    pub(crate) fn has_no_frames(&self) -> bool {
         self.frames == 0
     }
 
     /// Bytes of the session in it.
-    pub(super) fn said(&self) -> usize {
+    pub(crate) fn said(&self) -> usize {
         self.said
     }
 
     /// When the oldest frame in it came in.
-    pub(super) fn arrival(&self) -> Option<Duration> {
+    pub(crate) fn arrival(&self) -> Option<Duration> {
         self.units.iter().find_map(|unit| match unit {
             Unit::Frame(frame) => Some(frame.0.arrival),
             Unit::Said(_) => None,
@@ -67,7 +68,7 @@ impl Outbox {
     }
 
     /// Gathers what one write takes. `form` is how the peer gets frames; there are none without.
-    pub(super) fn gather<'o>(&'o self, form: Option<&Form>, out: &mut Pieces<'o>) {
+    fn gather<'o>(&'o self, form: Option<&Form>, out: &mut Pieces<'o>) {
         for unit in &self.units {
             match unit {
                 Unit::Said(bytes) => out.shared(bytes),
@@ -85,13 +86,28 @@ impl Outbox {
         }
     }
 
-    /// Bytes of what is gathered that have left already.
-    pub(super) fn gone(&self) -> usize {
-        self.gone
+    /// Writes what is in it, if anything, and reads into `buffer`; the first of both that happens. Nothing is lost when it is
+    /// dropped before. Frames of which the peer gets nothing have left with none written.
+    pub(crate) async fn turn(&mut self, form: Option<&Form>, wire: &mut Wire, buffer: &mut [u8]) -> Turn {
+        let mut pieces = Pieces::new();
+        self.gather(form, &mut pieces);
+        let turn = match pieces.items() {
+            1.. if pieces.bytes() == self.gone => Turn::Wrote(Ok(0)),
+            _ => {
+                let slices: Vec<_> = pieces.slices(self.gone).collect();
+                wire.turn(buffer, &slices).await
+            }
+        };
+        if let Turn::Wrote(Ok(bytes)) = turn {
+            let (whole, begun) = pieces.split(self.gone + bytes);
+            drop(pieces);
+            self.took(whole, begun);
+        }
+        turn
     }
 
     /// So many units have left whole, and so many bytes of the next.
-    pub(super) fn took(&mut self, whole: usize, begun: usize) {
+    fn took(&mut self, whole: usize, begun: usize) {
         for unit in self.units.drain(..whole.min(self.units.len())) {
             match unit {
                 Unit::Said(bytes) => self.said -= bytes.len(),
@@ -102,14 +118,14 @@ impl Outbox {
     }
 
     /// Leaves out all frames, but for the rest of one that has left in part.
-    pub(super) fn drop_frames(&mut self) {
+    pub(crate) fn drop_frames(&mut self) {
         let mut first = self.gone > 0;
         self.units.retain(|unit| std::mem::take(&mut first) || matches!(unit, Unit::Said(_)));
         self.frames = self.units.iter().filter(|unit| matches!(unit, Unit::Frame(_))).count();
     }
 
     /// All that is left, in one run.
-    pub(super) fn rest(&self, form: Option<&Form>) -> Vec<u8> {
+    pub(crate) fn rest(&self, form: Option<&Form>) -> Vec<u8> {
         let mut pieces = Pieces::new();
         self.gather(form, &mut pieces);
         pieces.slices(self.gone).flat_map(|slice| slice.to_vec()).collect()

@@ -7,16 +7,16 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::TlsStream;
 
 /// A TCP connection that counts what is written to it.
-pub(super) struct Counted {
+pub(crate) struct Counted {
     socket: TcpStream,
     written: u64,
 }
 
-/// A connection to a peer.
-pub(super) struct Wire {
+/// A connection to a peer that one task reads and writes.
+pub(crate) struct Wire {
     stream: Stream,
     /// It was read from last: writing has its turn first.
     has_read: bool,
@@ -28,7 +28,7 @@ enum Stream {
 }
 
 /// What happened first.
-pub(super) enum Turn {
+pub(crate) enum Turn {
     /// So many bytes came; none is the end.
     Read(io::Result<usize>),
     /// So many bytes were taken.
@@ -36,33 +36,33 @@ pub(super) enum Turn {
 }
 
 impl Counted {
-    pub(super) fn new(socket: TcpStream) -> Self {
+    pub(crate) fn new(socket: TcpStream) -> Self {
         Self { socket, written: 0 }
     }
 }
 
 impl Wire {
-    pub(super) fn plain(wire: Counted) -> Self {
+    pub(crate) fn plain(wire: Counted) -> Self {
         Self { stream: Stream::Plain(wire), has_read: false }
     }
 
-    pub(super) fn tls(wire: TlsStream<Counted>) -> Self {
-        Self { stream: Stream::Tls(Box::new(wire)), has_read: false }
+    pub(crate) fn tls(wire: impl Into<TlsStream<Counted>>) -> Self {
+        Self { stream: Stream::Tls(Box::new(wire.into())), has_read: false }
     }
 
     /// The connection underneath.
-    pub(super) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &TcpStream {
         &self.stream.counted().socket
     }
 
     /// Bytes given to the system so far, those of TLS included.
-    pub(super) fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.stream.counted().written
     }
 
     /// Reads into `buffer`, and writes what is in `slices` if there is anything; the first of both that happens. Where both
     /// can, they take turns. Nothing is lost when it is dropped before.
-    pub(super) async fn turn(&mut self, buffer: &mut [u8], slices: &[IoSlice<'_>]) -> Turn {
+    pub(crate) async fn turn(&mut self, buffer: &mut [u8], slices: &[IoSlice<'_>]) -> Turn {
         let Self { stream, has_read } = self;
         poll_fn(|cx| {
             let written = if *has_read { stream.write(cx, slices) } else { Poll::Pending };
@@ -81,7 +81,7 @@ impl Wire {
     }
 
     /// Sends the rest and ends our direction.
-    pub(super) async fn finish(&mut self, rest: &[u8]) -> io::Result<()> {
+    pub(crate) async fn finish(&mut self, rest: &[u8]) -> io::Result<()> {
         match &mut self.stream {
             Stream::Plain(wire) => {
                 wire.write_all(rest).await?;

@@ -1,0 +1,52 @@
+//! The carrier's messages for a peer that has a task of its own, from a key frame on.
+
+use std::time::Duration;
+
+use fanout::How;
+use hub::{Cursor, Read, Ring};
+use packager::rtmp::Chunk;
+use tokio::time::Instant;
+
+/// Payload bytes taken from the ring at a time.
+const READ_BYTES: usize = 256 << 10;
+
+/// Reads a carrier's ring for one peer.
+pub(crate) struct Reader {
+    cursor: Cursor<Chunk>,
+    chunks: Vec<Chunk>,
+    /// What comes within this time leaves together.
+    merge_window: Duration,
+    read_after: Instant,
+    started: bool,
+}
+
+impl Reader {
+    /// From the newest key frame on. None: the ring has ended.
+    pub(crate) fn new(ring: &Ring<Chunk>, merge_window: Duration) -> Option<Self> {
+        let (cursor, read_after) = (ring.subscribe()?, Instant::now());
+        Some(Self { cursor, chunks: Vec::new(), merge_window, read_after, started: false })
+    }
+
+    /// Waits for frames, which [`Reader::take`] then takes. Nothing is lost when it is dropped before.
+    pub(crate) async fn read(&mut self) -> Read {
+        tokio::time::sleep_until(self.read_after).await;
+        self.cursor.read(&mut self.chunks, READ_BYTES).await
+    }
+
+    /// What was read, and how the peer comes to it. What of it is not asked for is passed over.
+    pub(crate) fn take(&mut self, read: Read) -> impl Iterator<Item = (Chunk, How)> + '_ {
+        self.read_after = Instant::now() + self.merge_window;
+        let skipped = read == Read::Skipped;
+        let mut how = match (std::mem::replace(&mut self.started, true), skipped) {
+            (false, _) => How::First,
+            (true, true) => How::Skipped,
+            (true, false) => How::Follows,
+        };
+        self.chunks.drain(..).map(move |chunk| (chunk, std::mem::replace(&mut how, How::Follows)))
+    }
+
+    /// Whether anything was taken.
+    pub(crate) fn has_started(&self) -> bool {
+        self.started
+    }
+}
