@@ -60,6 +60,8 @@ pub struct Listener {
 pub struct Listeners {
     /// RTMP, 1935 by default.
     pub rtmp: Listener,
+    /// RTMP over TLS, off and 1936 by default. It needs [`Settings::tls`].
+    pub rtmps: Listener,
     /// RTSP, 8554 by default.
     pub rtsp: Listener,
     /// SRT, 9999 by default.
@@ -68,6 +70,15 @@ pub struct Listeners {
     pub srt_latency: Duration,
     /// SRT passphrase for every stream without one of its own.
     pub srt_passphrase: Option<Secret>,
+}
+
+/// What listeners for TLS show: files in PEM, which are read again when they change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tls {
+    /// The certificate, and behind it those that lead to whom clients trust.
+    pub cert: PathBuf,
+    /// Its private key, not encrypted.
+    pub key: PathBuf,
 }
 
 /// Settings of a segmented output (HLS or DASH).
@@ -102,6 +113,8 @@ pub enum SegmentType {
 pub struct Settings {
     /// Shared listeners.
     pub listeners: Listeners,
+    /// What those of them show that speak TLS.
+    pub tls: Option<Tls>,
     /// HLS output.
     pub hls: Segmented,
     /// What HLS segments are.
@@ -214,6 +227,7 @@ impl Default for Listeners {
         let listener = |port| Listener { enabled: true, listen_host: None, port };
         Self {
             rtmp: listener(1935),
+            rtmps: Listener { enabled: false, ..listener(1936) },
             rtsp: listener(8554),
             srt: listener(9999),
             srt_latency: Duration::from_millis(120),
@@ -239,6 +253,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listeners: Listeners::default(),
+            tls: None,
             hls: Segmented::default(),
             hls_segment_type: SegmentType::default(),
             dash: Segmented::default(),

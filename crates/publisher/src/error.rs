@@ -34,6 +34,19 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// A certificate that our listeners are to show, or its key, cannot be used.
+    #[error("{setting} {}: {reason}", path.display())]
+    Certificate {
+        /// The setting that names the file.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong; never with what is in the file.
+        reason: String,
+    },
+    /// A listener for TLS without a certificate.
+    #[error("{0} needs a certificate: name it and its key as tls.cert and tls.key")]
+    NoCertificate(&'static str),
     /// The system has no memory for segments, or no room for a file.
     #[error("no memory for segments: {0}")]
     Memory(io::Error),

@@ -183,7 +183,7 @@ impl Service {
     pub fn for_testing() -> Arc<Self> {
         let mut settings = Settings::default();
         let listeners = &mut settings.listeners;
-        for listener in [&mut listeners.rtmp, &mut listeners.rtsp, &mut listeners.srt] {
+        for listener in [&mut listeners.rtmp, &mut listeners.rtmps, &mut listeners.rtsp, &mut listeners.srt] {
             listener.listen_host = Some(std::net::Ipv4Addr::LOCALHOST.into());
             listener.port = 0;
         }

@@ -22,6 +22,8 @@ const REMEMBERED: usize = 200;
 pub enum Protocol {
     /// RTMP.
     Rtmp,
+    /// RTMP over TLS.
+    Rtmps,
     /// A local file that is read in real time.
     File,
     /// HTTP MPEG-TS.
@@ -97,6 +99,7 @@ impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rtmp => "rtmp",
+            Self::Rtmps => "rtmps",
             Self::File => "file",
             Self::MpegTs => "mpegts",
             Self::Hls => "hls",

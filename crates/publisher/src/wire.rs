@@ -5,7 +5,8 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -80,6 +81,26 @@ impl Wire {
         .await
     }
 
+    /// Reads what there is, once there is something; none is the end. Nothing is lost when it is dropped before.
+    pub(crate) async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
+        let read = match &mut self.stream {
+            Stream::Plain(wire) => wire.read_buf(input).await,
+            Stream::Tls(wire) => wire.read_buf(input).await,
+        };
+        unless_cut_off(read)
+    }
+
+    /// Writes everything.
+    pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.stream {
+            Stream::Plain(wire) => wire.write_all(bytes).await,
+            Stream::Tls(wire) => {
+                wire.write_all(bytes).await?;
+                wire.flush().await
+            }
+        }
+    }
+
     /// Sends the rest and ends our direction.
     pub(crate) async fn finish(&mut self, rest: &[u8]) -> io::Result<()> {
         match &mut self.stream {
@@ -92,6 +113,15 @@ impl Wire {
                 wire.shutdown().await
             }
         }
+    }
+}
+
+/// Many peers end TLS without the word that ends it. RTMP has one of its own, so that nobody else can end a publication
+/// unnoticed.
+pub(crate) fn unless_cut_off(read: io::Result<usize>) -> io::Result<usize> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+        read => read,
     }
 }
 

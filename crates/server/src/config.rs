@@ -19,6 +19,7 @@ mod read;
 mod service;
 mod stream;
 mod summary;
+mod tls;
 mod tree;
 
 pub(crate) use difference::{Change, settings as differing_settings, stream as stream_change};
@@ -80,8 +81,9 @@ fn whole(root: &Node, notes: &Notes) -> Config {
     let listen_item = http.item("listen");
     let listen = listen_item.as_ref().map(listen_addresses);
     http.close();
-    tls(file.section("tls"));
-    let listeners = service::listeners(file.section("listeners"), listen.as_deref(), listen_item);
+    let has_tls = file.item("tls").is_some_and(|item| !item.holds_nothing());
+    let tls = tls::tls(file.section("tls"));
+    let listeners = service::listeners(file.section("listeners"), listen.as_deref(), listen_item, has_tls);
     let (hls, hls_segment_type, dash) = service::outputs(file.section("publisher"));
     let fan_out = limits::fan_out(file.section("fan_out"));
     let limits = limits::limits(file.section("limits"));
@@ -90,7 +92,16 @@ fn whole(root: &Node, notes: &Notes) -> Config {
     Config {
         data_dir,
         http: listen.unwrap_or_else(|| vec![Listen { host: Host::All, port: HTTP_PORT }]),
-        settings: Settings { listeners, hls, hls_segment_type, dash, fan_out, limits, ..Settings::default() },
+        settings: Settings {
+            listeners,
+            tls,
+            hls,
+            hls_segment_type,
+            dash,
+            fan_out,
+            limits,
+            ..Settings::default()
+        },
         streams,
     }
 }
@@ -110,17 +121,6 @@ fn listen_addresses(item: &read::Item<'_>) -> Vec<Listen> {
         }
     }
     addresses
-}
-
-fn tls(mut section: Section<'_>) {
-    for key in ["cert", "key"] {
-        if let Some(item) = section.item(key)
-            && item.text().is_some()
-        {
-            item.wrong("TLS is not in this version yet; leave it out");
-        }
-    }
-    section.close();
 }
 
 impl Config {

@@ -58,7 +58,7 @@ async fn work(config: Config, file: Option<PathBuf>, ready: Ready) -> anyhow::Re
     let http = http::Server::bind(&config.http)?;
     let limits = http::Limits::from(&config.settings.limits);
     let service = Service::new(config.settings)?;
-    let rtmp = service.bind_rtmp()?;
+    let (rtmp, rtmps) = (service.bind_rtmp()?, service.bind_rtmps()?);
     let addresses = Addresses { http: http.url(), rtmp: rtmp_url(rtmp_settings.listen_host, rtmp.as_ref())? };
     for stream in config.streams {
         service.start(stream).await?;
@@ -68,6 +68,10 @@ async fn work(config: Config, file: Option<PathBuf>, ready: Ready) -> anyhow::Re
     if let Some(rtmp) = rtmp {
         tracing::info!(address = %rtmp.local_addr()?, "RTMP listens");
         tokio::spawn(rtmp.run(stop.clone()));
+    }
+    if let Some(rtmps) = rtmps {
+        tracing::info!(address = %rtmps.local_addr()?, "RTMPS listens");
+        tokio::spawn(rtmps.run(stop.clone()));
     }
     let site = http::Site { service: Arc::clone(&service), rtmp: addresses.rtmp.clone(), limits };
     let connections = http.serve(site, &stop);

@@ -1,4 +1,6 @@
-//! RTMP: the listener, and the life of one connection from top to bottom, whether it publishes or plays.
+//! RTMP: the life of one connection from top to bottom, whether it publishes or plays, plain or over TLS.
+
+pub(crate) mod listener;
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,16 +14,14 @@ use rtmp::flv::{self, Media};
 use rtmp::server::{Event, Output, Request, Session, code};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 use super::intake::{Intake, Unit};
 use super::pace::Pace;
 use crate::code::{Address, CodeError};
-use crate::error::Error;
 use crate::limits::{Pass, Refusal};
-use crate::listener;
+use crate::line::Line;
 use crate::output::mpegts::ended_by;
+use crate::output::rtmp::player::Player;
 use crate::output::rtmp::{PlayInfo, Playing};
 use crate::service::{Publication, Service, random};
 use crate::session::{Ended, Opening, Protocol, Role};
@@ -41,71 +41,13 @@ const MAX_REFUSALS: u32 = 3;
 /// Longer than anything waits here.
 const FOREVER: Duration = Duration::from_secs(3600);
 
-/// An open RTMP listener that serves nobody yet.
-pub struct RtmpListener {
-    service: Arc<Service>,
-    listener: TcpListener,
-}
-
-impl Service {
-    /// Opens the RTMP listener of the settings; none when it is disabled.
-    ///
-    /// # Errors
-    /// [`Error::Listen`] with the address and the setting, when the port is taken for example.
-    pub fn bind_rtmp(self: &Arc<Self>) -> Result<Option<RtmpListener>, Error> {
-        let settings = self.listeners().rtmp;
-        if !settings.enabled {
-            return Ok(None);
-        }
-        let host = settings.listen_host.map_or_else(|| "*".to_owned(), |host| host.to_string());
-        let listener =
-            listener::bind(settings.listen_host, settings.port).map_err(|source| Error::Listen {
-                address: format!("{host}:{}", settings.port),
-                setting: "listeners.rtmp.port",
-                source,
-            })?;
-        Ok(Some(RtmpListener { service: Arc::clone(self), listener }))
-    }
-}
-
-impl RtmpListener {
-    /// The address that it has, with the port that the system chose where the setting is 0.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Serves connections until `cancel`, or the end of the service. Connections go on when only `cancel` ends.
-    pub async fn run(self, cancel: CancellationToken) {
-        let ended = self.service.cancelled();
-        loop {
-            let (stream, peer) = tokio::select! {
-                () = cancel.cancelled() => return,
-                () = ended.cancelled() => return,
-                accepted = listener::accept(&self.listener) => accepted,
-            };
-            // One that is not let in is closed without a word: a flood gets no work out of us.
-            let Ok(admission) = self.service.admit(peer) else { continue };
-            let begun = self.service.gates.begin_handshake();
-            let begun = begun.inspect_err(|&refusal| self.service.note_refusal(peer, refusal));
-            let Ok(handshake) = begun else { continue };
-            let connection = Connection::new(Arc::clone(&self.service), stream, peer, handshake);
-            self.service.tasks.spawn(async move {
-                let _admission = admission;
-                connection.run().await;
-            });
-        }
-    }
-}
-
 /// What a publisher that was let in needs.
 struct Publishing {
     publication: Publication,
     intake: Intake,
     demux: flv::Demux,
-    pace: Pace,
+    /// None over TLS: what the system tells of are not the bytes of messages there.
+    pace: Option<Pace>,
 }
 
 /// Why a connection ends.
@@ -126,8 +68,7 @@ impl From<rtmp::Error> for Left {
 
 struct Connection {
     service: Arc<Service>,
-    /// Shared with the fan-out, where it writes.
-    stream: Arc<TcpStream>,
+    line: Line,
     peer: SocketAddr,
     session: Session,
     agent: Option<String>,
@@ -139,13 +80,13 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(service: Arc<Service>, stream: TcpStream, peer: SocketAddr, handshake: Pass) -> Self {
-        let session = Session::new(service.settings.limits.rtmp(), service.clock.elapsed(), random());
+    /// A peer that has connected at `since`.
+    fn new(service: Arc<Service>, line: Line, peer: SocketAddr, since: Duration, handshake: Pass) -> Self {
+        let session = Session::new(service.settings.limits.rtmp(), since, random());
         let handshake = Some(handshake);
-        let stream = Arc::new(stream);
         Self {
             service,
-            stream,
+            line,
             peer,
             session,
             agent: None,
@@ -185,10 +126,23 @@ impl Connection {
 
     /// Tells a peer whose session was ended why its connection closes, if it still reads.
     async fn say_goodbye(&mut self) {
-        let Some(why) = self.current().and_then(|session| session.why()) else { return };
-        self.session.close(&why.to_string());
+        let why = self.current().and_then(|session| session.why());
+        let is_over = why.is_some();
+        if let Some(why) = why {
+            self.session.close(&why.to_string());
+        }
+        let last_words = async {
+            if is_over {
+                let _ = self.drain().await;
+            }
+            if let Line::Tls(wire) = &mut self.line {
+                let player = self.playing.as_mut().and_then(Playing::player);
+                let rest = player.map(Player::rest).unwrap_or_default();
+                let _ = wire.finish(&rest).await;
+            }
+        };
         // It may be gone already, and what it had to say does not matter any more.
-        let _ = tokio::time::timeout(GOODBYE, self.drain()).await;
+        let _ = tokio::time::timeout(GOODBYE, last_words).await;
     }
 
     async fn serve(&mut self) -> Left {
@@ -214,7 +168,7 @@ impl Connection {
                 () = sleep => if look.is_some() && let Err(left) = self.take(&mut input) {
                     return left;
                 },
-                read = read(&self.stream, &mut input) => match read {
+                read = read(&mut self.line, self.playing.as_mut(), &mut input) => match read {
                     Ok(0) => return Left::Quietly,
                     Ok(_) => {}
                     Err(error) if self.playing.is_some() => return Left::Because(ended_by(&error)),
@@ -238,13 +192,14 @@ impl Connection {
     fn pace(&mut self) -> Option<Duration> {
         let publishing = self.publishing.as_mut()?;
         let awaited = publishing.publication.feed.is_awaited();
-        publishing.pace.look_in(self.service.clock.elapsed(), awaited, &self.stream)
+        publishing.pace.as_mut()?.look_in(self.service.clock.elapsed(), awaited, self.line.socket())
     }
 
     /// Reads what has come, without asking the runtime whether anything has.
     fn take(&self, input: &mut BytesMut) -> Result<(), Left> {
+        let Some(socket) = self.line.plain() else { return Ok(()) };
         let mut bytes = [0; READ_BYTES];
-        match rustix::net::recv(&self.stream, &mut bytes, RecvFlags::DONTWAIT) {
+        match rustix::net::recv(socket, &mut bytes, RecvFlags::DONTWAIT) {
             Ok((0, _)) => Err(Left::Quietly),
             Ok((read, _)) => {
                 input.extend_from_slice(&bytes[..read]);
@@ -291,11 +246,10 @@ impl Connection {
     }
 
     async fn write(&mut self, bytes: &Bytes) -> Result<(), Left> {
-        if let Some(playing) = self.playing.as_ref().filter(|playing| !playing.has_ended()) {
-            playing.membership.say(bytes.clone());
+        if self.playing.as_mut().is_some_and(|playing| playing.say(bytes)) {
             return Ok(());
         }
-        match tokio::time::timeout(WRITE_TIMEOUT, write_all(&self.stream, bytes)).await {
+        match tokio::time::timeout(WRITE_TIMEOUT, self.line.write_all(bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Left::Because(Ended::Io(error.to_string()))),
             Err(_) => Err(Left::Because(Ended::Io("the peer does not read".to_owned()))),
@@ -324,11 +278,11 @@ impl Connection {
         let admitted = match Address::from_app_path(&wanted.path) {
             Err(error) => Err((code::PUBLISH_BAD_NAME, without_key(&wanted.path, &error))),
             Ok(address) => {
-                let (peer, agent) = (self.peer, self.agent.clone());
+                let (peer, agent, protocol) = (self.peer, self.agent.clone(), self.protocol());
                 let opening = move |stream| Opening {
                     stream,
                     rendition: None,
-                    protocol: Protocol::Rtmp,
+                    protocol,
                     role: Role::Publisher,
                     peer: Some(peer),
                     agent,
@@ -348,7 +302,7 @@ impl Connection {
                     publication,
                     intake,
                     demux: flv::Demux::new(),
-                    pace: Pace::new(now, self.peer.port()),
+                    pace: self.line.plain().map(|_| Pace::new(now, self.peer.port())),
                 });
                 self.handshake = None;
             }
@@ -369,6 +323,7 @@ impl Connection {
             tc_url: request.tc_url.clone(),
             page_url: request.page_url.clone(),
             caps: request.caps,
+            tls: self.protocol() == Protocol::Rtmps,
         };
         let admitted = match Address::from_app_path(&wanted.path) {
             Err(error) => Err(without_key(&wanted.path, &error)),
@@ -398,7 +353,7 @@ impl Connection {
             }
         }
         let Some(how) = self.session.playing() else { return Err(Left::Because(Ended::ClientLeft)) };
-        self.playing = Some(self.service.play(playback, &self.stream, head.freeze(), how));
+        self.playing = Some(self.service.play(playback, &self.line, head.freeze(), how));
         self.handshake = None;
         for event in events {
             match event {
@@ -411,10 +366,14 @@ impl Connection {
         Ok(())
     }
 
-    fn pause(&self, paused: bool) {
-        if let Some(playing) = &self.playing {
-            playing.membership.pause(paused);
+    fn pause(&mut self, paused: bool) {
+        if let Some(playing) = &mut self.playing {
+            playing.pause(paused);
         }
+    }
+
+    fn protocol(&self) -> Protocol {
+        if self.line.plain().is_some() { Protocol::Rtmp } else { Protocol::Rtmps }
     }
 
     /// Nobody asks for ever.
@@ -458,33 +417,22 @@ impl Connection {
             publishing.publication.session.cancel(why);
         }
         let Publishing { publication, pace, .. } = publishing;
-        pace.end(&self.stream);
+        if let Some(pace) = pace {
+            pace.end(self.line.socket());
+        }
         let running = Arc::clone(&publication.running);
         drop(publication);
         tokio::spawn(Arc::clone(&self.service).reap(running));
     }
 }
 
-/// Reads what there is, once there is something.
-async fn read(stream: &TcpStream, input: &mut BytesMut) -> io::Result<usize> {
-    loop {
-        stream.readable().await?;
-        match stream.try_read_buf(input) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            read => return read,
-        }
+/// Reads what there is, once there is something, and meanwhile serves a player whom nobody else does.
+async fn read(line: &mut Line, playing: Option<&mut Playing>, input: &mut BytesMut) -> io::Result<usize> {
+    match (line, playing.and_then(Playing::player)) {
+        // In a box, as above.
+        (Line::Tls(wire), Some(player)) => Box::pin(player.turn(wire, input)).await,
+        (line, _) => line.read(input).await,
     }
-}
-
-async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        stream.writable().await?;
-        match stream.try_write(bytes) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            written => bytes = &bytes[written?..],
-        }
-    }
-    Ok(())
 }
 
 /// What is wrong with a path, for log and peer: without what follows a mark that often comes before a key.

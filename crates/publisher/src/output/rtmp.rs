@@ -2,6 +2,7 @@
 
 pub(crate) mod form;
 pub(crate) mod outbox;
+pub(crate) mod player;
 pub(crate) mod reader;
 
 use std::net::SocketAddr;
@@ -17,9 +18,9 @@ use packager::rtmp::{Carrier, Chunk, Past};
 use rtmp::chunk::Route;
 use rtmp::flv::mux::{self, Caps};
 use socket2::SockRef;
-use tokio::net::TcpStream;
 
 use form::{Form, To};
+use player::Player;
 
 use super::carrier::{Kind, Reading};
 use super::join::Unjoined;
@@ -27,6 +28,7 @@ use super::mpegts::{UNSENT_BYTES, ended_by};
 use crate::code::Address;
 use crate::error::Error;
 use crate::limits::{Gates, Pass, Refusal};
+use crate::line::Line;
 use crate::listener;
 use crate::service::Service;
 use crate::session::{Ended, Open, Opening, Origin, Protocol, Role, Session};
@@ -88,6 +90,8 @@ pub struct PlayInfo {
     pub page_url: String,
     /// What it takes of codecs that FLV did not always have.
     pub caps: Caps,
+    /// It came over TLS: its session is one of `rtmps`.
+    pub tls: bool,
 }
 
 /// A player that was let in, before the first byte of media.
@@ -105,15 +109,45 @@ impl std::fmt::Debug for Playback {
 /// A player that is served.
 pub(crate) struct Playing {
     pub(crate) session: Arc<Session>,
-    pub(crate) membership: Membership,
-    /// The fan-out has nothing more to write.
-    ended: Arc<AtomicBool>,
+    by: By,
+}
+
+/// Who serves a player.
+enum By {
+    FanOut {
+        membership: Membership,
+        /// The fan-out has nothing more to write.
+        ended: Arc<AtomicBool>,
+    },
+    /// The task of its connection.
+    Task(Box<Player>),
 }
 
 impl Playing {
-    /// Whether the socket is written to by nobody else any more.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+    /// Has bytes sent between two messages. False: the socket is written to by nobody else any more.
+    pub(crate) fn say(&mut self, bytes: &Bytes) -> bool {
+        match &mut self.by {
+            By::FanOut { ended, .. } if ended.load(Ordering::Acquire) => return false,
+            By::FanOut { membership, .. } => membership.say(bytes.clone()),
+            By::Task(player) => player.say(bytes.clone()),
+        }
+        true
+    }
+
+    /// Sends no frames from now on, or goes on with the newest key frame.
+    pub(crate) fn pause(&mut self, paused: bool) {
+        match &mut self.by {
+            By::FanOut { membership, .. } => membership.pause(paused),
+            By::Task(player) => player.pause(paused),
+        }
+    }
+
+    /// The player, where the task of its connection serves it.
+    pub(crate) fn player(&mut self) -> Option<&mut Player> {
+        match &mut self.by {
+            By::FanOut { .. } => None,
+            By::Task(player) => Some(player),
+        }
     }
 }
 
@@ -157,7 +191,7 @@ impl Service {
         let opening = Opening {
             stream: address.code.clone(),
             rendition: address.rendition.clone(),
-            protocol: Protocol::Rtmp,
+            protocol: if info.tls { Protocol::Rtmps } else { Protocol::Rtmp },
             role: Role::Viewer,
             peer: Some(info.peer),
             agent: Some(info.flash_ver).filter(|agent| !agent.is_empty()),
@@ -177,27 +211,28 @@ impl Service {
         Ok(Playback { viewer, ended })
     }
 
-    /// Serves a player over its connection, after `head`; `route` is how its session wants media sent.
-    pub(crate) fn play(
-        &self,
-        playback: Playback,
-        socket: &Arc<TcpStream>,
-        head: Bytes,
-        route: Route,
-    ) -> Playing {
+    /// Serves a player over its connection, after `head`; `route` is how its session wants media sent. Over TLS that is
+    /// the work of the connection's task from now on.
+    pub(crate) fn play(&self, playback: Playback, line: &Line, head: Bytes, route: Route) -> Playing {
         // A system that cannot do this still serves.
-        let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES);
-        listener::be_patient(socket, self.gates.longest_behind());
+        let _ = SockRef::from(line.socket()).set_tcp_notsent_lowat(UNSENT_BYTES);
+        listener::be_patient(line.socket(), self.gates.longest_behind());
         let Playback { mut viewer, ended } = playback;
         viewer.form.route = route;
         let session = Arc::clone(viewer.session.session());
-        let ring = viewer.reading.ring().clone();
-        let membership = self.fan_out.join(&ring, Arc::clone(socket) as _, head, viewer);
-        Playing { session, membership, ended }
+        let by = match line.plain() {
+            Some(socket) => {
+                let ring = viewer.reading.ring().clone();
+                let membership = self.fan_out.join(&ring, Arc::clone(socket) as _, head, viewer);
+                By::FanOut { membership, ended }
+            }
+            None => By::Task(Box::new(Player::new(viewer, head, &self.settings.fan_out))),
+        };
+        Playing { session, by }
     }
 }
 
-/// One player as the fan-out sees it.
+/// One player as who serves it sees it.
 struct Viewer {
     session: Open,
     /// Bytes sent that the session was not told of yet.

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use publisher::config::Tls;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::TlsAcceptor;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::world::Scratch;
 
@@ -31,6 +32,27 @@ impl Authority {
     /// Its own certificate.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.0.join("ca.pem")
+    }
+
+    /// The files of a server of this name, always the same ones, with a new certificate.
+    pub(crate) fn write(&self, name: &str) -> Tls {
+        let files = Tls { cert: self.folder.0.join("server.pem"), key: self.folder.0.join("server.key") };
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let certificate = params.signed_by(&key, &self.issuer).expect("signed");
+        std::fs::write(&files.cert, certificate.pem()).expect("written");
+        std::fs::write(&files.key, key.serialize_pem()).expect("written");
+        files
+    }
+
+    /// A client that trusts it, and speaks these versions of TLS.
+    pub(crate) fn client(&self, versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
+        let config = builder.expect("versions").with_root_certificates(roots).with_no_client_auth();
+        Arc::new(config).into()
     }
 
     /// A server of this name, or address.

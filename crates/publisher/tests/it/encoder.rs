@@ -8,7 +8,7 @@ use rtmp::amf0::{self, Value};
 use rtmp::chunk;
 use rtmp::handshake;
 use rtmp::message::{Command, Message, kind};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -96,7 +96,14 @@ impl Encoder {
     /// # Errors
     /// Why it was refused.
     pub(crate) async fn start(server: SocketAddr, name: &str, flv: &'static [u8]) -> Result<Self, String> {
-        let mut line = Line::open(server).await;
+        Self::over(Line::open(server).await, name, flv).await
+    }
+
+    /// The same over a connection that is there.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub(crate) async fn over(mut line: Line, name: &str, flv: &'static [u8]) -> Result<Self, String> {
         let publish = vec![Value::Null, name.into(), "live".into()];
         line.call(
             0,
@@ -112,16 +119,25 @@ impl Encoder {
     }
 }
 
+/// What RTMP is spoken over.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
+
 /// A connection after its handshake.
 pub(crate) struct Line {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Box<dyn Socket>,
     encoder: chunk::Encoder,
     pub(crate) decoder: chunk::Decoder,
 }
 
 impl Line {
     pub(crate) async fn open(server: SocketAddr) -> Self {
-        let mut stream = TcpStream::connect(server).await.expect("connected");
+        Self::over(TcpStream::connect(server).await.expect("connected")).await
+    }
+
+    pub(crate) async fn over(stream: impl Socket + 'static) -> Self {
+        let mut stream: Box<dyn Socket> = Box::new(stream);
         let mut hello = vec![0; 1 + handshake::SIZE];
         hello[0] = 3;
         stream.write_all(&hello).await.expect("sent");

@@ -17,4 +17,5 @@ mod push_life;
 mod pushing;
 mod restart;
 mod rtmp;
+mod rtmps;
 mod world;

@@ -1,6 +1,7 @@
 //! RTMP play: what a player gets, when it is refused, and how it ends.
 
 use bytes::Bytes;
+use publisher::Service;
 use publisher::config::{Protocols, Stream};
 use publisher::session::{Ended, Protocol, Role, Session};
 use rtmp::amf0::Value;
@@ -12,8 +13,8 @@ use crate::player::Player;
 use crate::rtmp::Server;
 use crate::world::{CLIP, code, reason, until};
 
-const KEY: u8 = 0x17;
-const PICTURE: u8 = 1;
+pub(crate) const KEY: u8 = 0x17;
+pub(crate) const PICTURE: u8 = 1;
 
 async fn on_the_air() -> (Server, Encoder) {
     let server = Server::with(Stream::new(code("news"))).await;
@@ -29,13 +30,13 @@ async fn refused(server: &Server, name: &str) -> String {
     Player::start(server.address, name).await.err().unwrap_or_else(|| panic!("{name} plays"))
 }
 
-fn viewer(server: &Server) -> Arc<Session> {
-    let sessions = server.service.sessions().list();
+pub(crate) fn viewer(service: &Service) -> Arc<Session> {
+    let sessions = service.sessions().list();
     sessions.into_iter().find(|session| session.role == Role::Viewer).expect("a viewer")
 }
 
 /// Frames of one kind in the clip: when they are due, and their bodies.
-fn frames(of: u8) -> Vec<(u32, &'static [u8])> {
+pub(crate) fn frames(of: u8) -> Vec<(u32, &'static [u8])> {
     let frames = tags(CLIP).into_iter().filter(|tag| tag.kind == of && tag.body[1] == PICTURE);
     frames.map(|tag| (tag.ms, tag.body)).collect()
 }
@@ -98,7 +99,7 @@ async fn a_session_tells_who_plays_and_no_secret() {
     let (server, _encoder) = on_the_air().await;
     let mut player = play(&server, "news@track_1").await;
     player.media(kind::VIDEO).await;
-    let session = viewer(&server);
+    let session = viewer(&server.service);
     assert_eq!((session.protocol, session.rendition.as_deref()), (Protocol::Rtmp, Some("track_1")));
     assert_eq!(session.agent.as_deref(), Some("a player of the tests"));
     let origin = session.origin.clone().expect("told");

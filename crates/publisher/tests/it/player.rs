@@ -23,7 +23,14 @@ impl Player {
     /// # Errors
     /// Why it was refused.
     pub(crate) async fn start(server: SocketAddr, name: &str) -> Result<Self, String> {
-        let line = Line::open(server).await;
+        Self::over(Line::open(server).await, name).await
+    }
+
+    /// The same over a connection that is there.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub(crate) async fn over(line: Line, name: &str) -> Result<Self, String> {
         let mut player = Self { line, input: Vec::new(), messages: Default::default() };
         let connect = Value::object([
             ("app", "live".into()),
@@ -60,6 +67,18 @@ impl Player {
             }
             self.input.clear();
         }
+    }
+
+    /// Reads some bytes and looks at nothing: how many; none at the end.
+    pub(crate) async fn swallow(&mut self, bytes: usize) -> usize {
+        let mut buffer = vec![0; bytes];
+        self.line.stream.read(&mut buffer).await.unwrap_or(0)
+    }
+
+    /// Passes over what is left; fails where the connection is broken off and not ended.
+    pub(crate) async fn end(mut self) -> std::io::Result<usize> {
+        let mut rest = Vec::new();
+        tokio::time::timeout(PATIENCE, self.line.stream.read_to_end(&mut rest)).await.expect("an end in time")
     }
 
     /// The next status, with what it says.

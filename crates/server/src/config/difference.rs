@@ -1,7 +1,9 @@
 //! What differs between two configurations, by the names of the file, and what of it a running program can take over.
 
+use std::path::PathBuf;
+
 use publisher::config::{
-    AbrRepMeta, FanOut, Limits, Listener, Listeners, Protocols, Rendition, Segmented, Settings, Stream,
+    AbrRepMeta, FanOut, Limits, Listener, Listeners, Protocols, Rendition, Segmented, Settings, Stream, Tls,
 };
 
 use super::Config;
@@ -28,6 +30,7 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
     // Taken apart, so that a new field cannot be forgotten. What is ignored has no name in the file.
     let Settings {
         listeners,
+        tls,
         hls,
         hls_segment_type,
         dash,
@@ -40,6 +43,7 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         limits,
     } = old;
     found.listeners(listeners, &new.listeners);
+    found.tls(tls.as_ref(), new.tls.as_ref());
     found.segmented(&HLS, hls, &new.hls);
     found.note("publisher.hls.segment_type", hls_segment_type, &new.hls_segment_type);
     found.segmented(&DASH, dash, &new.dash);
@@ -106,6 +110,19 @@ const DASH: SegmentedNames = [
     "publisher.dash.live_ephemeral",
 ];
 
+/// The names of a listener's settings, in the order of its fields.
+type ListenerNames = [&'static str; 3];
+
+const RTMP: ListenerNames = ["listeners.rtmp.enabled", "listeners.rtmp.listen_host", "listeners.rtmp.port"];
+const RTMPS: ListenerNames =
+    ["listeners.rtmps.enabled", "listeners.rtmps.listen_host", "listeners.rtmps.port"];
+
+/// Certificate and key.
+fn parts(tls: &Tls) -> (&PathBuf, &PathBuf) {
+    let Tls { cert, key } = tls;
+    (cert, key)
+}
+
 /// Names of settings that differ.
 #[derive(Default)]
 struct Differing(Vec<&'static str>);
@@ -118,14 +135,26 @@ impl Differing {
     }
 
     fn listeners(&mut self, old: &Listeners, new: &Listeners) {
-        let Listeners { rtmp, rtsp, srt, srt_latency, srt_passphrase } = old;
-        let Listener { enabled, listen_host, port } = rtmp;
-        self.note("listeners.rtmp.enabled", enabled, &new.rtmp.enabled);
-        self.note("listeners.rtmp.listen_host", listen_host, &new.rtmp.listen_host);
-        self.note("listeners.rtmp.port", port, &new.rtmp.port);
+        let Listeners { rtmp, rtmps, rtsp, srt, srt_latency, srt_passphrase } = old;
+        self.listener(&RTMP, rtmp, &new.rtmp);
+        self.listener(&RTMPS, rtmps, &new.rtmps);
         self.note("listeners.rtsp", rtsp, &new.rtsp);
         let old_srt = (srt, srt_latency, srt_passphrase);
         self.note("listeners.srt", &old_srt, &(&new.srt, &new.srt_latency, &new.srt_passphrase));
+    }
+
+    fn listener(&mut self, names: &ListenerNames, old: &Listener, new: &Listener) {
+        let Listener { enabled, listen_host, port } = old;
+        self.note(names[0], enabled, &new.enabled);
+        self.note(names[1], listen_host, &new.listen_host);
+        self.note(names[2], port, &new.port);
+    }
+
+    /// The files by name. What is in them is taken over whenever it changes.
+    fn tls(&mut self, old: Option<&Tls>, new: Option<&Tls>) {
+        let (old, new) = (old.map(parts), new.map(parts));
+        self.note("tls.cert", &old.map(|files| files.0), &new.map(|files| files.0));
+        self.note("tls.key", &old.map(|files| files.1), &new.map(|files| files.1));
     }
 
     fn segmented(&mut self, names: &SegmentedNames, old: &Segmented, new: &Segmented) {
@@ -183,6 +212,7 @@ impl Differing {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::certificate;
     use super::super::{env, read};
     use super::*;
 
@@ -199,7 +229,7 @@ mod tests {
     #[test]
     fn every_setting_that_a_variable_can_set_is_named_when_it_differs() {
         let old = parsed("");
-        // Values that differ from the defaults, tried in turn; what has none that is valid is not built yet.
+        // Values that differ from the defaults, tried in turn; what has none that is valid alone has a test of its own.
         let values =
             ["/srv/x", ":1", "127.0.0.1", "false", "true", "3", "2048", "5000000", "ts", "a passphrase"];
         for path in env::SETTINGS {
@@ -209,13 +239,33 @@ mod tests {
             });
             let named: Vec<_> =
                 configs.map(|new| settings(&old, &new)).filter(|named| !named.is_empty()).collect();
-            let unbuilt = ["tls.", "listeners.rtsp.", "listeners.srt."];
-            match unbuilt.iter().any(|prefix| name.starts_with(prefix)) {
+            let others = ["tls.", "listeners.rtmps.", "listeners.rtsp.", "listeners.srt."];
+            match others.iter().any(|prefix| name.starts_with(prefix)) {
                 true => continue,
                 false => assert!(!named.is_empty(), "{name} can differ unnoticed"),
             }
             assert!(named.iter().all(|named| *named == [name.as_str()]), "{name}: {named:?}");
         }
+    }
+
+    #[test]
+    fn tls_and_its_listener_are_named_when_they_differ() {
+        let [one, other] = ["difference-1", "difference-2"].map(certificate);
+        let text = |files: &[PathBuf; 2], rtmps: &str| {
+            let [cert, key] = files.each_ref().map(|file| file.display());
+            format!("tls: {{cert: {cert}, key: {key}}}\nlisteners: {{rtmps: {rtmps}}}\n")
+        };
+        let old = parsed(&text(&one, "{enabled: true}"));
+        for (files, rtmps, named) in [
+            (&one, "{port: 1936}", &[][..]),
+            (&one, "{}", &["listeners.rtmps.enabled"]),
+            (&one, "{port: 443}", &["listeners.rtmps.port"]),
+            (&one, "{listen_host: 127.0.0.1}", &["listeners.rtmps.listen_host"]),
+            (&other, "{enabled: true}", &["tls.cert", "tls.key"]),
+        ] {
+            assert_eq!(settings(&old, &parsed(&text(files, rtmps))), named, "{rtmps}");
+        }
+        assert_eq!(settings(&old, &parsed("")), ["listeners.rtmps.enabled", "tls.cert", "tls.key"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ const PREFIX: &str = "RILLCAST_";
 /// Variables that are no settings of the file.
 const OTHERS: [&str; 2] = [crate::log::FILTER, crate::log::FORMAT];
 /// Settings that a variable can set. Streams have free names and stay in the file.
-pub(super) const SETTINGS: [&[&str]; 43] = [
+pub(super) const SETTINGS: [&[&str]; 46] = [
     &["data_dir"],
     &["http", "listen"],
     &["tls", "cert"],
@@ -20,6 +20,9 @@ pub(super) const SETTINGS: [&[&str]; 43] = [
     &["listeners", "rtmp", "enabled"],
     &["listeners", "rtmp", "listen_host"],
     &["listeners", "rtmp", "port"],
+    &["listeners", "rtmps", "enabled"],
+    &["listeners", "rtmps", "listen_host"],
+    &["listeners", "rtmps", "port"],
     &["listeners", "rtsp", "enabled"],
     &["listeners", "rtsp", "listen_host"],
     &["listeners", "rtsp", "port"],

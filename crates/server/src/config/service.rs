@@ -17,18 +17,38 @@ const HISTORY: std::ops::RangeInclusive<u64> = 0..=100_000;
 /// A passphrase of SRT has 10 to 79 characters, draft-sharabayko-srt 6.1.4.
 const PASSPHRASE: std::ops::RangeInclusive<usize> = 10..=79;
 
-/// Reads `listeners`. `http` is what `http.listen` says, to find out whether RTMP wants the same port.
+/// Reads `listeners`. `http` is what `http.listen` says, to find out whether another one wants the same port; `has_tls`
+/// whether the file has a section `tls`.
 pub(super) fn listeners(
     mut section: Section<'_>,
     http: Option<&[Listen]>,
     http_item: Option<Item<'_>>,
+    has_tls: bool,
 ) -> Listeners {
     let default = Listeners::default();
     let mut rtmp = section.section("rtmp");
     let port_item = rtmp.item("port");
     let rtmp_listener = listener(&mut rtmp, default.rtmp);
     rtmp.close();
-    share_no_port(&rtmp_listener, port_item.or(http_item), http);
+    let rtmp_item = port_item.or_else(|| http_item.clone());
+
+    let rtmps_item = section.item("rtmps").filter(|item| !item.holds_nothing());
+    let mut rtmps = section.section("rtmps");
+    let (enabled_item, port_item) = (rtmps.item("enabled"), rtmps.item("port"));
+    // Whoever describes it wants it.
+    let enabled = rtmps_item.is_some();
+    let rtmps_listener = listener(&mut rtmps, Listener { enabled, ..default.rtmps });
+    rtmps.close();
+    if let (true, false, Some(item)) =
+        (rtmps_listener.enabled, has_tls, enabled_item.or_else(|| rtmps_item.clone()))
+    {
+        item.wrong("needs a certificate; name it and its key as tls.cert and tls.key, or set enabled: false");
+    }
+
+    let defaults = [Listen { host: Host::All, port: super::HTTP_PORT }];
+    let mut taken: Vec<_> = http.unwrap_or(&defaults).iter().map(|&listen| ("http.listen", listen)).collect();
+    share_no_port(&mut taken, "listeners.rtmp", &rtmp_listener, rtmp_item);
+    share_no_port(&mut taken, "listeners.rtmps", &rtmps_listener, port_item.or(rtmps_item));
 
     let rtsp_item = section.item("rtsp");
     let mut rtsp = section.section("rtsp");
@@ -46,6 +66,7 @@ pub(super) fn listeners(
 
     Listeners {
         rtmp: rtmp_listener,
+        rtmps: rtmps_listener,
         rtsp: rtsp_listener,
         srt: srt_listener,
         srt_latency: latency.map_or(default.srt_latency, Duration::from_millis),
@@ -84,13 +105,22 @@ fn unbuilt_listener(
     Listener { enabled: false, ..listener(section, default) }
 }
 
-fn share_no_port(rtmp: &Listener, item: Option<Item<'_>>, http: Option<&[Listen]>) {
-    let defaults = [Listen { host: Host::All, port: super::HTTP_PORT }];
-    let rtmp_listen = Listen { host: Host::of(rtmp.listen_host), port: rtmp.port };
-    let both = http.unwrap_or(&defaults).iter().find(|listen| listen.overlaps(rtmp_listen));
-    if let (true, Some(listen), Some(item)) = (rtmp.enabled, both, item) {
-        item.wrong(&format!("http.listen ({listen}) and listeners.rtmp ({rtmp_listen}) cannot share a port"));
+/// Notes where a listener wants a port that is `taken`, and takes its own.
+fn share_no_port(
+    taken: &mut Vec<(&'static str, Listen)>,
+    name: &'static str,
+    listener: &Listener,
+    item: Option<Item<'_>>,
+) {
+    if !listener.enabled {
+        return;
     }
+    let listen = Listen { host: Host::of(listener.listen_host), port: listener.port };
+    let both = taken.iter().find(|(_, other)| other.overlaps(listen));
+    if let (Some((other, where_it_is)), Some(item)) = (both, item) {
+        item.wrong(&format!("{other} ({where_it_is}) and {name} ({listen}) cannot share a port"));
+    }
+    taken.push((name, listen));
 }
 
 /// Reads an SRT passphrase.

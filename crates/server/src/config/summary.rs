@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use publisher::config::{Protocols, Rendition, SegmentType, Segmented, Source, Stream};
+use publisher::config::{Listener, Protocols, Rendition, SegmentType, Segmented, Source, Stream};
 
 use super::Config;
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "HTTP      {}", self.http_shown())?;
-        let rtmp = &self.settings.listeners.rtmp;
-        match (rtmp.enabled, rtmp.listen_host) {
-            (false, _) => writeln!(f, "RTMP      off")?,
-            (true, None) => writeln!(f, "RTMP      :{}", rtmp.port)?,
-            (true, Some(host)) => writeln!(f, "RTMP      {}", std::net::SocketAddr::new(host, rtmp.port))?,
+        let listeners = &self.settings.listeners;
+        writeln!(f, "RTMP      {}", listener(&listeners.rtmp))?;
+        if let (true, Some(tls)) = (listeners.rtmps.enabled, &self.settings.tls) {
+            let cert = tls.cert.display();
+            writeln!(f, "RTMPS     {}, with the certificate in {cert}", listener(&listeners.rtmps))?;
         }
         let hls = &self.settings.hls;
         let segments = segment_type(self.settings.hls_segment_type);
@@ -28,6 +28,14 @@ impl fmt::Display for Config {
             writeln!(f, "streams   none")?;
         }
         self.streams.iter().try_for_each(|stream| writeln!(f, "stream    {}", described(stream)))
+    }
+}
+
+fn listener(listener: &Listener) -> String {
+    match (listener.enabled, listener.listen_host) {
+        (false, _) => "off".to_owned(),
+        (true, None) => format!(":{}", listener.port),
+        (true, Some(host)) => std::net::SocketAddr::new(host, listener.port).to_string(),
     }
 }
 

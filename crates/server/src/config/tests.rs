@@ -154,7 +154,7 @@ streams:
 
 #[test]
 fn what_is_not_built_yet_says_so() {
-    let text = "tls: {cert: /c.pem, key: /k.pem}
+    let text = "data_dir: /d
 listeners: {srt: {port: 9999}, rtsp: {enabled: true}}
 streams:
   a:
@@ -168,8 +168,6 @@ streams:
     assert_eq!(
         found,
         [
-            "rillcast.yaml:1:13: tls.cert: \"/c.pem\": TLS is not in this version yet; leave it out",
-            "rillcast.yaml:1:26: tls.key: \"/k.pem\": TLS is not in this version yet; leave it out",
             "rillcast.yaml:2:18: listeners.srt: SRT is not in this version yet; leave it out or set enabled: false",
             "rillcast.yaml:2:38: listeners.rtsp: RTSP is not in this version yet; leave it out or set enabled: false",
             "rillcast.yaml:5:13: streams.a.inputs: failover between inputs is not in this version yet; one input is allowed",
@@ -211,6 +209,95 @@ fn settings_that_disagree_are_found() {
         [
             "rillcast.yaml:1:16: http.listen: \"127.0.0.1:1935\": http.listen (127.0.0.1:1935) and listeners.rtmp (:1935) cannot share a port"
         ]
+    );
+}
+
+/// Files with a certificate and its key, for the test of this name.
+pub(super) fn certificate(name: &str) -> [PathBuf; 2] {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    let file = |end: &str, text: String| {
+        let path = std::env::temp_dir().join(format!("rillcast-{name}-{}-{end}", std::process::id()));
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    [file("cert.pem", made.cert.pem()), file("key.pem", made.signing_key.serialize_pem())]
+}
+
+#[test]
+fn rtmps_is_on_where_it_is_described_and_has_a_certificate() {
+    let [cert, key] = certificate("config");
+    let tls = format!("tls: {{cert: {}, key: {}}}\n", cert.display(), key.display());
+    let default = good("").settings.listeners.rtmps;
+    assert_eq!((default.enabled, default.port), (false, 1936));
+    assert_eq!(good(&tls).settings.listeners.rtmps, default);
+    let config = good(&format!("{tls}listeners: {{rtmps: {{port: 443, listen_host: '::1'}}}}\n"));
+    let shown = config.to_string();
+    let line = format!("RTMPS     [::1]:443, with the certificate in {}\n", cert.display());
+    assert!(shown.contains(&line), "{shown}");
+    assert_eq!(config.settings.tls, Some(publisher::config::Tls { cert, key }));
+    let off = good("listeners: {rtmps: {enabled: false, port: 443}}\n").settings.listeners.rtmps;
+    assert_eq!((off.enabled, off.port), (false, 443));
+    for one in ["{port: 443}", "{enabled: true}"] {
+        let found = faults(&format!("listeners:\n  rtmps: {one}\n"));
+        let sentence =
+            "needs a certificate; name it and its key as tls.cert and tls.key, or set enabled: false";
+        assert!(found.len() == 1 && found[0].ends_with(sentence), "{found:?}");
+        assert!(found[0].starts_with("rillcast.yaml:2:"), "{found:?}");
+    }
+    assert_eq!(
+        faults(&format!("{tls}listeners: {{rtmps: {{port: 1935}}}}\n")),
+        [
+            "rillcast.yaml:2:27: listeners.rtmps.port: 1935: listeners.rtmp (:1935) and listeners.rtmps (:1935) cannot share a port"
+        ]
+    );
+    assert_eq!(
+        faults(&format!("{tls}listeners: {{rtmps: {{port: 8080}}}}\n")),
+        [
+            "rillcast.yaml:2:27: listeners.rtmps.port: 8080: http.listen (:8080) and listeners.rtmps (:8080) cannot share a port"
+        ]
+    );
+}
+
+#[test]
+fn a_certificate_that_could_not_be_shown_is_told_with_its_place() {
+    let ([cert, key], [other, _]) = (certificate("fault-1"), certificate("fault-2"));
+    let [cert, key, other] = [cert, key, other].map(|path| path.display().to_string());
+    let told = |text: String| {
+        let found = faults(&text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.concat()
+    };
+    assert_eq!(
+        told(format!("tls:\n  cert: {cert}\n")),
+        format!(
+            "rillcast.yaml:2:9: tls.cert: \"{cert}\": tls.key is missing; name its private key in PEM, not encrypted"
+        )
+    );
+    assert_eq!(
+        told(format!("tls:\n  key: {key}\n")),
+        format!(
+            "rillcast.yaml:2:8: tls.key: \"{key}\": tls.cert is missing; name a certificate in PEM, with those behind \
+             it that signed it"
+        )
+    );
+    assert_eq!(
+        told(format!("tls:\n  cert: /nonexistent/c.pem\n  key: {key}\n")),
+        "rillcast.yaml:2:9: tls.cert: \"/nonexistent/c.pem\": cannot be read: No such file or directory (os error 2); \
+         name a certificate in PEM, with those behind it that signed it"
+    );
+    assert_eq!(
+        told(format!("tls:\n  cert: {cert}\n  key: {cert}\n")),
+        format!(
+            "rillcast.yaml:3:8: tls.key: \"{cert}\": there is no private key that is not encrypted in PEM in it; \
+             name its private key in PEM, not encrypted"
+        )
+    );
+    assert_eq!(
+        told(format!("tls:\n  cert: {other}\n  key: {key}\n")),
+        format!(
+            "rillcast.yaml:3:8: tls.key: \"{key}\": the key does not belong to the first certificate in tls.cert \
+             ({other}); name its private key in PEM, not encrypted"
+        )
     );
 }
 

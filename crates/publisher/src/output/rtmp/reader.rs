@@ -18,13 +18,15 @@ pub(crate) struct Reader {
     merge_window: Duration,
     read_after: Instant,
     started: bool,
+    /// The next frame does not follow the one before.
+    broken: bool,
 }
 
 impl Reader {
     /// From the newest key frame on. None: the ring has ended.
     pub(crate) fn new(ring: &Ring<Chunk>, merge_window: Duration) -> Option<Self> {
         let (cursor, read_after) = (ring.subscribe()?, Instant::now());
-        Some(Self { cursor, chunks: Vec::new(), merge_window, read_after, started: false })
+        Some(Self { cursor, chunks: Vec::new(), merge_window, read_after, started: false, broken: false })
     }
 
     /// Waits for frames, which [`Reader::take`] then takes. Nothing is lost when it is dropped before.
@@ -36,8 +38,8 @@ impl Reader {
     /// What was read, and how the peer comes to it. What of it is not asked for is passed over.
     pub(crate) fn take(&mut self, read: Read) -> impl Iterator<Item = (Chunk, How)> + '_ {
         self.read_after = Instant::now() + self.merge_window;
-        let skipped = read == Read::Skipped;
-        let mut how = match (std::mem::replace(&mut self.started, true), skipped) {
+        let broken = std::mem::take(&mut self.broken) || read == Read::Skipped;
+        let mut how = match (std::mem::replace(&mut self.started, true), broken) {
             (false, _) => How::First,
             (true, true) => How::Skipped,
             (true, false) => How::Follows,
@@ -45,8 +47,25 @@ impl Reader {
         self.chunks.drain(..).map(move |chunk| (chunk, std::mem::replace(&mut how, How::Follows)))
     }
 
+    /// Goes on at the newest key frame, to which the peer comes as after a skip. None: the ring has ended.
+    pub(crate) fn rejoin(&mut self, ring: &Ring<Chunk>) -> Option<()> {
+        self.cursor = ring.subscribe()?;
+        self.broken = true;
+        Some(())
+    }
+
     /// Whether anything was taken.
     pub(crate) fn has_started(&self) -> bool {
         self.started
+    }
+
+    /// Whether what is to be read next is not kept any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.cursor.is_lost()
+    }
+
+    /// Whether everything that is there was read.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.cursor.is_at_end()
     }
 }

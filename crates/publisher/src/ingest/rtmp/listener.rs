@@ -1,0 +1,146 @@
+//! The listeners of RTMP, plain and over TLS: who is let in, and the handshake of TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::Connection;
+use crate::config::Listener;
+use crate::error::Error;
+use crate::limits::Refusal;
+use crate::line::Line;
+use crate::listener;
+use crate::service::Service;
+use crate::tls::{self, Certificates};
+
+/// An open RTMP listener that serves nobody yet.
+pub struct RtmpListener {
+    service: Arc<Service>,
+    listener: TcpListener,
+    /// What it shows to who comes; none speaks plain RTMP.
+    certificates: Option<Arc<Certificates>>,
+}
+
+impl Service {
+    /// Opens the RTMP listener of the settings; none when it is disabled.
+    ///
+    /// # Errors
+    /// [`Error::Listen`] with the address and the setting, when the port is taken for example.
+    pub fn bind_rtmp(self: &Arc<Self>) -> Result<Option<RtmpListener>, Error> {
+        self.bind(&self.listeners().rtmp, "listeners.rtmp.port", None)
+    }
+
+    /// Opens the listener of the settings for RTMP over TLS; none when it is disabled. While it runs it looks each second
+    /// whether the files of its certificate have changed, and shows the new one to who comes from then on.
+    ///
+    /// # Errors
+    /// As [`Service::bind_rtmp`], and [`Error::NoCertificate`] or [`Error::Certificate`] when there is none that it could
+    /// show.
+    pub fn bind_rtmps(self: &Arc<Self>) -> Result<Option<RtmpListener>, Error> {
+        let settings = self.listeners().rtmps;
+        if !settings.enabled {
+            return Ok(None);
+        }
+        let files = self.settings.tls.clone().ok_or(Error::NoCertificate("listeners.rtmps"))?;
+        let certificates = Arc::new(Certificates::load(files)?);
+        self.bind(&settings, "listeners.rtmps.port", Some(certificates))
+    }
+
+    fn bind(
+        self: &Arc<Self>,
+        settings: &Listener,
+        setting: &'static str,
+        certificates: Option<Arc<Certificates>>,
+    ) -> Result<Option<RtmpListener>, Error> {
+        if !settings.enabled {
+            return Ok(None);
+        }
+        let host = settings.listen_host.map_or_else(|| "*".to_owned(), |host| host.to_string());
+        let address = format!("{host}:{}", settings.port);
+        let listener = listener::bind(settings.listen_host, settings.port)
+            .map_err(|source| Error::Listen { address, setting, source })?;
+        Ok(Some(RtmpListener { service: Arc::clone(self), listener, certificates }))
+    }
+}
+
+impl RtmpListener {
+    /// The address that it has, with the port that the system chose where the setting is 0.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves connections until `cancel`, or the end of the service. Connections go on when only `cancel` ends.
+    pub async fn run(self, cancel: CancellationToken) {
+        let ended = self.service.cancelled();
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = ended.cancelled() => {}
+            () = self.accept() => {}
+            () = self.watch() => {}
+        }
+    }
+
+    /// Looks after the certificate, if there is one.
+    async fn watch(&self) {
+        match &self.certificates {
+            Some(certificates) => Arc::clone(certificates).watch().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn accept(&self) {
+        loop {
+            let (stream, peer) = listener::accept(&self.listener).await;
+            let since = self.service.clock.elapsed();
+            // One that is not let in is closed without a word: a flood gets no work out of us.
+            let Ok(admission) = self.service.admit(peer) else { continue };
+            let begun = self.service.gates.begin_handshake();
+            let begun = begun.inspect_err(|&refusal| self.service.note_refusal(peer, refusal));
+            let Ok(handshake) = begun else { continue };
+            let (service, certificates) = (Arc::clone(&self.service), self.certificates.clone());
+            self.service.tasks.spawn(async move {
+                let _admission = admission;
+                let line = match certificates {
+                    None => Line::Plain(Arc::new(stream)),
+                    // In a box, which is given back: what it needs is much.
+                    Some(certificates) => match Box::pin(secure(&service, &certificates, stream, peer)).await
+                    {
+                        Some(line) => line,
+                        None => return,
+                    },
+                };
+                Connection::new(service, line, peer, since, handshake).run().await;
+            });
+        }
+    }
+}
+
+/// The handshake of TLS. None: it failed, which was noted, or the service ends.
+async fn secure(
+    service: &Service,
+    certificates: &Certificates,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Option<Line> {
+    let ended = service.cancelled();
+    let patience: Duration = service.settings.limits.handshake_timeout;
+    let shaken = tokio::select! {
+        () = ended.cancelled() => return None,
+        shaken = tokio::time::timeout(patience, certificates.accept(stream)) => shaken,
+    };
+    match shaken {
+        Ok(Ok(wire)) => return Some(Line::Tls(Box::new(wire))),
+        Err(_) => service.refuse(peer, Refusal::HandshakeTimeout),
+        // It has gone without a word, as who only looks whether a port is open.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+        Ok(Err(error)) => service.refusals.note(service.clock.elapsed(), peer, &tls::failure(&error)),
+    }
+    None
+}
