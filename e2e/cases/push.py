@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import socket
 import time
 
 from harness.case import case
 from harness.process import until
-from harness.server import PUBLISH, free_port
+from harness.server import PUBLISH, free_port, is_open
+from harness.tls import Tls
 
 SOURCE = 'lo.mp4'
 KEY = 'geheim'  # never to be seen
@@ -24,11 +24,6 @@ rtmp { server { listen 127.0.0.1:%d; application live { live on; } } }
 MODULES = ('/usr/lib/nginx/modules/ngx_rtmp_module.so', '/usr/lib64/nginx/modules/ngx_rtmp_module.so')
 
 
-def is_open(port):
-    with socket.socket() as s:
-        return s.connect_ex(('127.0.0.1', port)) == 0
-
-
 def nginx(c):
     """nginx with its RTMP module: its port"""
     port, folder = free_port(), c.path('nginx')
@@ -39,36 +34,6 @@ def nginx(c):
     c.start('nginx', ['nginx', '-p', folder, '-c', 'nginx.conf', '-e', 'error.log'])
     until(lambda: is_open(port), 10, 'nginx to listen')
     return port
-
-
-class Tls:
-    """An authority of our own, and socat before servers that have no TLS"""
-
-    def __init__(self, c):
-        self.case, self.ca = c, c.path('ca.pem')
-        make = ['openssl', 'req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-        sign = ['openssl', 'x509', '-req', '-days', '2', '-CAcreateserial', '-copy_extensions', 'copy']
-        names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-        for command in (
-            [*make, '-x509', '-days', '2', '-subj', '/CN=an authority', '-keyout', c.path('ca.key'), '-out', self.ca],
-            [*make, *names, '-keyout', c.path('server.key'), '-out', c.path('server.csr')],
-            [*sign, '-in', c.path('server.csr'), '-CA', self.ca, '-CAkey', c.path('ca.key'), '-out', c.path('server.pem')],
-        ):
-            status, said = c.run('openssl', command, 20)
-            assert status == 0, said
-
-    def before(self, port):
-        """Listens with TLS in front of a port"""
-        own = free_port()
-        files = 'cert=%s,key=%s,verify=0' % (self.case.path('server.pem'), self.case.path('server.key'))
-        listen = 'OPENSSL-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork,%s' % (own, files)
-        self.case.start('socat%d' % port, ['socat', listen, 'TCP:127.0.0.1:%d' % port])
-        until(lambda: is_open(own), 10, 'socat to listen')
-        return own
-
-    def push(self, port, name):
-        """A destination behind `before`; localhost has an address that nobody listens at as well"""
-        return {'url': 'rtmps://localhost:%d/live/%s' % (self.before(port), name), 'ca_file': self.ca}
 
 
 def plain(port, name):

@@ -71,8 +71,12 @@ class Case:
 
     def push(self, server, source='src720.mp4', name='news', app='live', options=()):
         """ffmpeg publishes a file over and over in real time, without re-encoding"""
+        return self.push_to(server.rtmp(name, app), source, options)
+
+    def push_to(self, url, source, options=()):
+        """The same to a URL"""
         self.count += 1
-        command = [os.path.join(TOOLS, 'push.sh'), sources.path(source), server.rtmp(name, app), *options]
+        command = [os.path.join(TOOLS, 'push.sh'), sources.path(source), url, *options]
         return self.start('push%d' % self.count, command)
 
     def push_ladder(self, server, rungs=LADDER, code='news'):

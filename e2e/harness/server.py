@@ -17,6 +17,11 @@ def free_port(family=socket.AF_INET, kind=socket.SOCK_STREAM):
         return s.getsockname()[1]
 
 
+def is_open(port):
+    with socket.socket() as s:
+        return s.connect_ex(('127.0.0.1', port)) == 0
+
+
 def yaml(value, indent=0):
     """Plain values as block YAML; texts are always quoted"""
     pad = '  ' * indent
@@ -50,7 +55,8 @@ def ladder(*names):
 class Server:
     """`rillcast run -c …` in a folder of its own"""
 
-    def __init__(self, binary, folder, streams=None, host='127.0.0.1', settings=None):
+    def __init__(self, binary, folder, streams=None, host='127.0.0.1', settings=None, tls=None):
+        """`tls`: the files of a certificate and its key, for RTMPS"""
         self.binary, self.folder, self.host = binary, folder, host
         family = socket.AF_INET6 if ':' in host else socket.AF_INET
         self.http_port, self.rtmp_port = free_port(family), free_port(family)
@@ -58,7 +64,7 @@ class Server:
         self.config = os.path.join(folder, 'rillcast.yaml')
         self.log = os.path.join(folder, 'rillcast.log')
         self.process = None
-        self.settings = settings or {}
+        self.settings, self.tls, self.rtmps_port = settings or {}, tls, tls and free_port(family)
         self.write_config({'news': PUBLISH} if streams is None else streams)
 
     def write_config(self, streams):
@@ -73,6 +79,9 @@ class Server:
             'streams': streams,
             **self.settings,
         }
+        if self.tls:
+            values['tls'] = {'cert': self.tls[0], 'key': self.tls[1]}
+            values['listeners']['rtmps'] = {'listen_host': self.host, 'port': self.rtmps_port}
         with open(self.config, 'w') as file:
             file.write(yaml(values).lstrip('\n') + '\n')
 
@@ -113,6 +122,10 @@ class Server:
 
     def rtmp(self, name='news', app='live'):
         return 'rtmp://%s:%d/%s/%s' % (self.shown_host, self.rtmp_port, app, name)
+
+    def rtmps(self, name='news', app='live'):
+        """By the name that the certificate is for"""
+        return 'rtmps://localhost:%d/%s/%s' % (self.rtmps_port, app, name)
 
     def hls(self, code='news'):
         return self.url('/%s/index.m3u8' % code)
