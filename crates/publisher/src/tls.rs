@@ -110,11 +110,11 @@ impl Certificates {
             Some((stamps, false)) => stamps == found,
             _ => false,
         };
-        let Tls { cert, key } = &self.files;
+        let cert = self.files.cert.display();
         match read(&self.files) {
             Ok(config) => {
                 *state = State { config, loaded: found, refused: None };
-                tracing::info!(cert = %cert.display(), key = %key.display(), "new TLS certificate taken over");
+                tracing::info!(%cert, "new TLS certificate taken over");
                 Look::Renewed
             }
             Err(error) => {
