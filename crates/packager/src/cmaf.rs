@@ -144,7 +144,8 @@ impl Output {
         let mut rows = Vec::new();
         if takes_over {
             self.lanes[lane].taken_over = true;
-            // What the other rung did not send any more came here meanwhile.
+            // What the other rung did not send any more came here meanwhile, and is late now.
+            rows.extend(self.segmenter.hear_lane(lane, entry.arrival));
             for missed in self.spare.take(rung, entry) {
                 rows.extend(self.cut(lane, &missed, Passed { join: false, ..passed }));
             }

@@ -280,7 +280,7 @@ impl<P> Segmenter<P> {
         }
         self.time.hear(arrival, self.rungs.iter().filter_map(|rung| rung.heard).max());
         self.rungs[rung].has_pictures |= has_pictures;
-        self.rungs[rung].heard = Some(arrival);
+        self.rungs[rung].heard = self.rungs[rung].heard.max(Some(arrival));
     }
 
     /// The first rung of which something comes leads, until one with pictures comes where it has none, or it is silent.

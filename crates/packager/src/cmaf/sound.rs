@@ -24,8 +24,9 @@ pub(super) enum Lane {
     New,
 }
 
-/// How long sound that is in no lane is kept: a rung takes the place of another one sooner.
-const KEPT: Duration = Duration::from_secs(2);
+/// How long sound that is in no lane is kept. A rung takes the place of another one after [`SILENT`], and was put on hub
+/// time up to a second before or behind the others, as that one was.
+const KEPT: Duration = Duration::from_secs(4);
 /// Entries kept of one rung, whatever their times say.
 const MOST_KEPT: usize = 500;
 

@@ -141,7 +141,7 @@ impl<P> Lane<P> {
     }
 
     pub(super) fn push(&mut self, unit: Unit<P>) {
-        self.heard = Some(unit.arrival);
+        self.hear(unit.arrival);
         self.next_id += 1;
         if self.bytes + unit.size > MAX_BYTES {
             self.queue.clear();

@@ -81,6 +81,25 @@ fn when_the_rung_falls_silent_whose_sound_all_have_that_of_another_goes_on() {
     assert!(lost <= 1, "{lost} frames of sound");
 }
 
+/// A rung that came back is put on a key frame up to a second off, here 0.9 s after its arrival, and is that much ahead of
+/// the one whose sound it takes over.
+#[test]
+fn sound_that_takes_over_and_is_ahead_leaves_no_hole() {
+    let pictures = Pictures::new(video());
+    let mut stage = Stage::new(ladder(3)).untimed();
+    let ahead = Show { from: 15_100, stamp: 0, ..Show::new(1, both(&pictures, 40_000)) };
+    stage.play(vec![
+        Show { leaves: true, ..Show::new(0, both(&pictures, 27_700)) },
+        Show { leaves: true, ..Show::new(1, both(&pictures, 12_000)) },
+        ahead,
+        Show::new(2, pictures.clip(56_000)),
+    ]);
+    stage.finish();
+    let shape = stage.dash_player.shape();
+    assert!(shape.iter().all(|period| period.ends_with("2:sound.1")), "{shape:?}");
+    assert!(stage.fragments_player.told("sound.1").all(|told| !told.gap));
+}
+
 /// So that who adds lengths up is at one place in all rungs.
 #[test]
 fn what_is_missing_at_the_end_of_a_segment_is_told_of_the_gap_behind_it() {

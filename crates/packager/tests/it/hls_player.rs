@@ -34,7 +34,7 @@ pub(crate) struct Player {
     target: Option<u64>,
     lines: BTreeMap<String, Line>,
     /// Discontinuity sequence numbers and dates by sequence number, of all renditions.
-    rows: BTreeMap<u64, (u64, i64)>,
+    rows: BTreeMap<u64, (u64, i64, bool)>,
     rungs: Vec<String>,
     pub(crate) multivariant: String,
     /// Renditions' key frames may be this much apart, in seconds.
@@ -131,11 +131,12 @@ impl Player {
         line.first = first;
         line.longest = line.longest.max(listed.iter().map(|(_, told)| told.seconds).sum());
         for (sequence, told) in listed {
-            let (row, date) = *self.rows.entry(*sequence).or_insert((told.discontinuity, told.date));
+            let (row, date, gap) =
+                *self.rows.entry(*sequence).or_insert((told.discontinuity, told.date, told.gap));
             assert_eq!(row, told.discontinuity, "discontinuity sequence of {name} {sequence}");
             let apart = (date - told.date).abs() as f64 / 1000.0;
             // A gap begins where the media before it ends.
-            let early = if told.gap && told.date < date { 0.5 } else { 0.0 };
+            let early = if told.gap || gap { 0.5 } else { 0.0 };
             assert!(apart <= 0.1 + self.apart + early, "{name} {sequence} begins {apart} s beside others");
             if let Some(known) = line.told.get(sequence) {
                 assert_eq!(known, told, "{name} {sequence} changed");
