@@ -12,10 +12,9 @@ use media::{Frame, Kind, TimeDelta, Timestamp, Track, TrackId};
 /// Sound is away when it is this much farther behind the pictures than it ever was, and nothing of it came for as long.
 /// What stands in for it must come sooner than MPEG-TS can wait for a track.
 const AWAY: TimeDelta = TimeDelta::from_millis(300);
-/// What is missing of sound that goes on is filled where it is more than this.
+/// What is missing of sound that goes on is filled where it is more than this. Where more of the pictures is missing, as when
+/// an encoder was started anew, sound is not expected either.
 const HOLE: TimeDelta = TimeDelta::from_millis(100);
-/// Where more of the pictures is missing than this, sound is not expected there either.
-const NO_PICTURES: TimeDelta = TimeDelta::from_millis(500);
 /// Sound that comes farther behind the pictures than this, or farther before them, is on another clock.
 const FARTHEST: TimeDelta = TimeDelta::from_secs(5);
 
@@ -81,7 +80,7 @@ impl Silence {
 
     fn picture(&mut self, now: Duration, frame: &Frame, tracks: &[Track]) -> Vec<Frame> {
         let before = self.pictures.replace(frame.dts + frame.duration);
-        let hole = before.is_some_and(|end| frame.dts - end > NO_PICTURES);
+        let hole = before.is_some_and(|end| frame.dts - end > HOLE);
         let mut filled = Vec::new();
         self.tracks.retain(|id, sound| {
             let Some(track) = tracks.iter().find(|track| track.id == *id) else { return false };
@@ -280,12 +279,14 @@ mod tests {
 
     #[test]
     fn where_pictures_are_missing_too_nothing_is_filled() {
-        for late in [0, 300, -300] {
+        for (late, until) in [(0, 12_000), (300, 12_000), (-300, 12_000), (0, 5400), (30, 5360), (-30, 5360)]
+        {
             let all = frames(20_000, late).into_iter();
-            let frames = all.filter(|(_, frame)| !(5000..12_000).contains(&ms(frame.dts)));
+            let frames = all.filter(|(_, frame)| !(5000..until).contains(&ms(frame.dts)));
             let (silence, sound) = run(frames.collect(), aac());
-            assert_eq!(silence.filled(), 0, "sound {late} ms late");
-            assert_eq!(sound.iter().filter(|sound| !sound.2).count(), 650);
+            assert_eq!(silence.filled(), 0, "sound {late} ms late, until {until}");
+            let missing = (until - 5000) / SOUND_MS;
+            assert_eq!(sound.iter().filter(|sound| !sound.2).count() as i64, 1000 - missing);
         }
     }
 
