@@ -19,10 +19,21 @@ pub(crate) enum Command {
     Say(u64, Bytes),
     /// Send a viewer no items, or go on with the newest start.
     Pause(u64, bool),
+    /// Tell a viewer which of what it could get it is to get.
+    Select(u64, Selection),
     /// Let this viewer go.
     Leave(u64),
     /// End.
     Stop,
+}
+
+/// Which of what a viewer could get it is to get.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Selection {
+    /// What the word means is known to the viewer alone.
+    pub(crate) word: u8,
+    /// It goes on with the newest start.
+    pub(crate) restart: bool,
 }
 
 /// A worker's letter box.

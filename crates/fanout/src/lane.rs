@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hub::{Cursor, Item as _, Limits, Log, Read};
 
 use crate::batch::Batches;
+use crate::inbox::Selection;
 use crate::readiness::Readiness;
 use crate::slot::{Slot, Wrote};
 use crate::viewer::{End, Viewer};
@@ -37,6 +38,8 @@ pub(crate) trait AnyLane: Send + Any {
     fn say(&mut self, id: u64, bytes: Bytes, now: Instant, readiness: &Readiness, gone: &mut Gone);
     /// Sends a viewer no items, or goes on.
     fn pause(&mut self, id: u64, paused: bool, now: Instant, readiness: &Readiness, gone: &mut Gone);
+    /// Tells a viewer which of what it could get it is to get.
+    fn select(&mut self, id: u64, selection: Selection, now: Instant, readiness: &Readiness, gone: &mut Gone);
     /// Sends away who was behind for too long.
     fn sweep(&mut self, now: Instant, timeout: Duration, readiness: &Readiness, gone: &mut Gone);
     /// Lets a viewer go.
@@ -195,6 +198,20 @@ impl<V: Viewer> AnyLane for Lane<V> {
     fn pause(&mut self, id: u64, paused: bool, now: Instant, readiness: &Readiness, gone: &mut Gone) {
         self.serve(id, readiness, gone, |slot, log| {
             slot.pause(paused, log);
+            if slot.blocked { None } else { write(slot, id, now, log, &mut Batches::new(1), readiness) }
+        });
+    }
+
+    fn select(
+        &mut self,
+        id: u64,
+        selection: Selection,
+        now: Instant,
+        readiness: &Readiness,
+        gone: &mut Gone,
+    ) {
+        self.serve(id, readiness, gone, |slot, log| {
+            slot.select(selection);
             if slot.blocked { None } else { write(slot, id, now, log, &mut Batches::new(1), readiness) }
         });
     }

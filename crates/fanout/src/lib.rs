@@ -33,7 +33,7 @@ pub use pieces::{Pieces, SMALL};
 pub use slot::SAID_BYTES;
 pub use viewer::{End, How, Viewer};
 
-use inbox::{Command, Inbox};
+use inbox::{Command, Inbox, Selection};
 
 /// How viewers are served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,6 +138,12 @@ impl Membership {
     /// start, to which it comes as to one after a skip.
     pub fn pause(&self, paused: bool) {
         self.inbox.send(Command::Pause(self.id, paused));
+    }
+
+    /// Gives the word to [`Viewer::select`] before the next item. With `restart` that is the newest start, to which the
+    /// viewer comes as to one after a skip.
+    pub fn select(&self, word: u8, restart: bool) {
+        self.inbox.send(Command::Select(self.id, Selection { word, restart }));
     }
 }
 

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use crate::batch::Batches;
+use crate::inbox::Selection;
 use crate::lateness::Lateness;
 use crate::pieces::Pieces;
 use crate::viewer::{End, How, Viewer};
@@ -38,6 +39,8 @@ pub(crate) struct Slot<V: Viewer> {
     paused: bool,
     /// It goes on after a pause: the next item does not follow the one before.
     resumed: bool,
+    /// What it is to be told before the next item.
+    selected: Option<Selection>,
     /// The item that left in part, how the viewer came to it, and the bytes of its wire form that are gone.
     partial: Option<Box<(V::Item, How, usize)>>,
     started: bool,
@@ -73,6 +76,7 @@ impl<V: Viewer> Slot<V> {
             said: VecDeque::new(),
             paused: false,
             resumed: false,
+            selected: None,
             partial: None,
             started: false,
             blocked: false,
@@ -91,10 +95,30 @@ impl<V: Viewer> Slot<V> {
     /// Sends no items from now on, or goes on with the newest start.
     pub(crate) fn pause(&mut self, paused: bool, log: &Log<V::Item>) {
         if std::mem::replace(&mut self.paused, paused) && !paused {
-            self.place = log.join();
-            self.resumed = self.started;
-            self.lateness = Lateness::default();
+            self.restart(log);
         }
+    }
+
+    /// Tells the viewer before its next item which of what it could get it is to get: one that left in part is whole first,
+    /// for its wire form may be another one then.
+    pub(crate) fn select(&mut self, selection: Selection) {
+        let restart = selection.restart || self.selected.is_some_and(|waiting| waiting.restart);
+        self.selected = Some(Selection { restart, ..selection });
+    }
+
+    fn apply_selection(&mut self, log: &Log<V::Item>) {
+        let Some(selection) = self.selected.take() else { return };
+        self.viewer.select(selection.word);
+        if selection.restart {
+            self.restart(log);
+        }
+    }
+
+    /// Goes on with the newest start.
+    fn restart(&mut self, log: &Log<V::Item>) {
+        self.place = log.join();
+        self.resumed = self.started;
+        self.lateness = Lateness::default();
     }
 
     /// Writes what the log has for the viewer, as far as the socket takes it.
@@ -110,7 +134,10 @@ impl<V: Viewer> Slot<V> {
             }
             let wrote = match self.write_rest() {
                 Wrote::All if self.paused => return Wrote::All,
-                Wrote::All => self.write_items(log, batches),
+                Wrote::All => {
+                    self.apply_selection(log);
+                    self.write_items(log, batches)
+                }
                 stopped => stopped,
             };
             match wrote {

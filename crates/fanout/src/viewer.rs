@@ -66,6 +66,10 @@ pub trait Viewer: Send + 'static {
     /// Whether an item is not to wait for what follows it, see [`Settings::hold`](crate::Settings::hold).
     fn is_urgent(item: &Self::Item) -> bool;
 
+    /// From the next item on it is to get another selection of what it could get, see
+    /// [`Membership::select`](crate::Membership::select).
+    fn select(&mut self, _word: u8) {}
+
     /// What ends the stream on the wire, sent where the last item went out whole and the socket has room.
     fn tail(&self) -> &'static [u8] {
         &[]

@@ -14,7 +14,7 @@ use hub::Ring;
 use rustix::event::epoll::Event;
 
 use crate::Settings;
-use crate::inbox::{Command, Inbox, LaneWaker, Letters};
+use crate::inbox::{Command, Inbox, LaneWaker, Letters, Selection};
 use crate::lane::{AnyLane, Gone, Lane, Pulled};
 use crate::readiness::Readiness;
 use crate::viewer::{End, Viewer};
@@ -117,6 +117,7 @@ impl Worker {
                 Command::Join(join) => join(&mut self.lanes),
                 Command::Say(viewer, bytes) => self.lanes.say(viewer, bytes, now),
                 Command::Pause(viewer, paused) => self.lanes.pause(viewer, paused, now),
+                Command::Select(viewer, selection) => self.lanes.select(viewer, selection, now),
                 Command::Leave(viewer) => self.lanes.leave(viewer),
                 Command::Stop => return Ok(false),
             }
@@ -200,6 +201,12 @@ impl Lanes {
     fn pause(&mut self, viewer: u64, paused: bool, now: Instant) {
         let Some(entry) = self.viewers.get(&viewer).and_then(|lane| self.lanes.get_mut(lane)) else { return };
         entry.lane.pause(viewer, paused, now, &self.readiness, &mut self.gone);
+        self.forget_gone();
+    }
+
+    fn select(&mut self, viewer: u64, selection: Selection, now: Instant) {
+        let Some(entry) = self.viewers.get(&viewer).and_then(|lane| self.lanes.get_mut(lane)) else { return };
+        entry.lane.select(viewer, selection, now, &self.readiness, &mut self.gone);
         self.forget_gone();
     }
 

@@ -61,3 +61,49 @@ fn a_viewer_that_pauses_goes_on_at_the_newest_start() {
     let told = lock(&peer.told);
     assert_eq!(told.skips, 0, "it was not too slow");
 }
+
+fn select(peer: &Peer, word: u8, restart: bool) {
+    peer.membership.as_ref().expect("a viewer").select(word, restart);
+}
+
+#[test]
+fn a_viewer_gets_what_it_selects_behind_the_item_that_is_under_way() {
+    let fan_out = start(settings());
+    let ring = Ring::new(Limits::default());
+    let mut peer = join(&fan_out, &ring, None);
+    ring.push(Unit::new(10, 10));
+    assert_eq!(peer.head().item(), ('F', 10));
+    // Far more than the socket takes.
+    ring.push(Unit::new(11, 8_000_000));
+    until(|| (lock(&peer.told).sent > 100).then_some(()));
+    select(&peer, 1, false);
+    assert_eq!(peer.item(), ('f', 11), "it left in part, and is whole");
+    ring.extend((12..16).map(|n| Unit::new(n, 10)));
+    assert_eq!([peer.item(), peer.item()], [('f', 12), ('f', 14)]);
+    select(&peer, 0, false);
+    say(&peer, b"head");
+    peer.head();
+    ring.extend((16..18).map(|n| Unit::new(n, 10)));
+    assert_eq!([peer.item(), peer.item()], [('f', 16), ('f', 17)]);
+}
+
+#[test]
+fn a_selection_may_begin_at_the_newest_start_and_viewers_of_one_selection_share_a_write() {
+    let fan_out = start(settings());
+    let ring = Ring::new(Limits::default());
+    let mut peers: Vec<_> = (0..20).map(|_| join(&fan_out, &ring, None)).collect();
+    ring.extend((10..15).map(|n| Unit::new(n, 10)));
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.head();
+        (10..15).for_each(|n| assert_eq!(peer.item(), (if n == 10 { 'F' } else { 'f' }, n)));
+        select(peer, (number % 2) as u8, true);
+        assert_eq!(peer.item(), ('S', 10), "viewer {number} begins again");
+    }
+    ring.push(Unit::new(15, 10));
+    ring.push(Unit::new(16, 10));
+    for (number, peer) in peers.iter_mut().enumerate() {
+        let expected: &[u32] = if number % 2 == 1 { &[12, 14, 16] } else { &[11, 12, 13, 14, 15, 16] };
+        expected.iter().for_each(|&n| assert_eq!(peer.item(), ('f', n), "viewer {number}"));
+        assert_eq!(lock(&peer.told).skips, 0, "it was not too slow");
+    }
+}

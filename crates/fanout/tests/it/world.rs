@@ -52,6 +52,8 @@ pub(crate) struct Test {
     told: Arc<Mutex<Told>>,
     /// Serving this item goes wrong.
     pub(crate) panics_at: Option<u32>,
+    /// Items with odd numbers are left out while it is 1.
+    selected: u8,
     /// Items have no wire form, and each is followed by one more.
     pub(crate) refill: Option<Ring<Unit>>,
 }
@@ -63,6 +65,9 @@ impl Viewer for Test {
         assert_ne!(self.panics_at, Some(item.number), "on purpose");
         if let Some(ring) = &self.refill {
             return ring.push(Unit::new(1, 10));
+        }
+        if self.selected == 1 && !item.number.is_multiple_of(2) {
+            return;
         }
         out.small(match how {
             How::First => b"F",
@@ -79,7 +84,11 @@ impl Viewer for Test {
     }
 
     fn shape(&self) -> Option<u64> {
-        self.panics_at.is_none().then_some(0)
+        self.panics_at.is_none().then_some(self.selected.into())
+    }
+
+    fn select(&mut self, word: u8) {
+        self.selected = word;
     }
 
     fn tail(&self) -> &'static [u8] {
@@ -135,7 +144,7 @@ pub(crate) fn join_with(fan_out: &FanOut, ring: &Ring<Unit>, set: impl FnOnce(&m
     ours.set_nonblocking(true).expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     let told = Arc::<Mutex<Told>>::default();
-    let mut viewer = Test { told: Arc::clone(&told), panics_at: None, refill: None };
+    let mut viewer = Test { told: Arc::clone(&told), panics_at: None, selected: 0, refill: None };
     set(&mut viewer);
     let membership = fan_out.join(ring, Arc::new(ours), Bytes::from_static(b"head"), viewer);
     Peer { socket, told, membership: Some(membership) }

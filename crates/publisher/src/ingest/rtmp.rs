@@ -264,8 +264,7 @@ impl Connection {
             Event::Play(request) => Box::pin(self.play(&request)).await?,
             Event::Pause => self.pause(true),
             Event::Resume => self.pause(false),
-            // A player of live media that leaves out one kind of it can drop it itself.
-            Event::Receive { .. } => {}
+            Event::Receive { kind, wanted } => self.receive(kind, wanted),
             Event::Stopped => return Err(Left::Because(Ended::ClientLeft)),
             Event::Tag(tag) => self.tag(tag)?,
             Event::Unpublish => self.unpublish(Some(Ended::Unpublished)),
@@ -359,6 +358,7 @@ impl Connection {
             match event {
                 Event::Pause => self.pause(true),
                 Event::Resume => self.pause(false),
+                Event::Receive { kind, wanted } => self.receive(kind, wanted),
                 Event::Stopped => return Err(Left::Because(Ended::ClientLeft)),
                 _ => {}
             }
@@ -374,6 +374,12 @@ impl Connection {
 
     fn protocol(&self) -> Protocol {
         if self.line.plain().is_some() { Protocol::Rtmp } else { Protocol::Rtmps }
+    }
+
+    fn receive(&mut self, kind: flv::TagKind, wanted: bool) {
+        if let Some(playing) = &mut self.playing {
+            playing.receive(kind, wanted);
+        }
     }
 
     /// Nobody asks for ever.

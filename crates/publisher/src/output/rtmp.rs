@@ -16,10 +16,11 @@ use media::Codec;
 use packager::Omitted;
 use packager::rtmp::{Carrier, Chunk, Past};
 use rtmp::chunk::Route;
+use rtmp::flv::TagKind;
 use rtmp::flv::mux::{self, Caps};
 use socket2::SockRef;
 
-use form::{Form, To};
+use form::{Form, To, Wants};
 use player::Player;
 
 use super::carrier::{Kind, Reading};
@@ -109,6 +110,7 @@ impl std::fmt::Debug for Playback {
 /// A player that is served.
 pub(crate) struct Playing {
     pub(crate) session: Arc<Session>,
+    wants: Wants,
     by: By,
 }
 
@@ -139,6 +141,19 @@ impl Playing {
         match &mut self.by {
             By::FanOut { membership, .. } => membership.pause(paused),
             By::Task(player) => player.pause(paused),
+        }
+    }
+
+    /// Sends this kind of media from now on, or does not. Pictures come back at the newest key frame.
+    pub(crate) fn receive(&mut self, kind: TagKind, wanted: bool) {
+        let wants = self.wants.with(kind, wanted);
+        if std::mem::replace(&mut self.wants, wants) == wants {
+            return;
+        }
+        let anew = wanted && kind == TagKind::Video;
+        match &mut self.by {
+            By::FanOut { membership, .. } => membership.select(wants.word(), anew),
+            By::Task(player) => player.select(wants.word(), anew),
         }
     }
 
@@ -228,7 +243,7 @@ impl Service {
             }
             None => By::Task(Box::new(Player::new(viewer, head, &self.settings.fan_out))),
         };
-        Playing { session, by }
+        Playing { session, wants: Wants::ALL, by }
     }
 }
 
@@ -260,6 +275,10 @@ impl fanout::Viewer for Viewer {
     /// Where there are pictures, sound is of no use before the next of them.
     fn is_urgent(chunk: &Chunk) -> bool {
         chunk.picture || !chunk.context.tracks.iter().any(|track| track.codec.kind() == media::Kind::Video)
+    }
+
+    fn select(&mut self, word: u8) {
+        self.form.wants = Wants::from_word(word);
     }
 
     fn sent(&mut self, bytes: usize) {

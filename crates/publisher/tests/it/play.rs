@@ -140,6 +140,62 @@ async fn a_player_that_pauses_goes_on_at_a_key_frame() {
 }
 
 #[tokio::test]
+async fn a_player_that_wants_no_sound_gets_none_until_it_does() {
+    let (server, _encoder) = on_the_air().await;
+    let mut player = play(&server, "news").await;
+    player.media(kind::AUDIO).await;
+    player.say("receiveAudio", vec![Value::Null, Value::Boolean(false)]).await;
+    // What was under way comes first, and then a second without.
+    let quiet = async {
+        let mut pictures = 0;
+        while pictures < 25 {
+            match player.next().await.expect("media").kind {
+                kind::AUDIO => pictures = 0,
+                kind::VIDEO => pictures += 1,
+                _ => {}
+            }
+        }
+    };
+    quiet.await;
+    player.say("receiveAudio", vec![Value::Null, Value::Boolean(true)]).await;
+    assert_eq!(player.status().await.0, "NetStream.Seek.Notify");
+    assert_eq!(player.status().await.0, "NetStream.Play.Start");
+    let (time, _) = player.media(kind::AUDIO).await;
+    assert!(time >= 1000, "it goes on where the stream is, not where it was left: {time}");
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_player_that_wants_no_pictures_gets_sound_alone_and_then_a_key_frame() {
+    let (server, _encoder) = on_the_air().await;
+    let mut player = play(&server, "news").await;
+    player.media(kind::VIDEO).await;
+    player.say("receiveVideo", vec![Value::Null, Value::Boolean(false)]).await;
+    let (mut sounds, mut last) = (0, 0);
+    while sounds < 40 {
+        let message = player.next().await.expect("media");
+        match message.kind {
+            kind::VIDEO if message.body[1] == PICTURE => sounds = 0,
+            kind::AUDIO if message.body[1] == PICTURE => {
+                assert!(message.timestamp_ms >= last, "time goes on");
+                last = message.timestamp_ms;
+                sounds += 1;
+            }
+            _ => {}
+        }
+    }
+    player.say("receiveVideo", vec![Value::Null, Value::Boolean(true)]).await;
+    assert_eq!(player.status().await.0, "NetStream.Seek.Notify");
+    assert_eq!(player.status().await.0, "NetStream.Play.Start");
+    let (time, header) = player.media(kind::VIDEO).await;
+    assert_eq!(header[..2], [KEY, 0]);
+    let (same, picture) = player.media(kind::VIDEO).await;
+    assert_eq!((same, picture[..2].to_vec()), (time, vec![KEY, PICTURE]));
+    assert_eq!(player.media(kind::VIDEO).await.0, time + 40, "and so on");
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_end_of_the_stream_is_told_and_ends_the_connection() {
     let (server, _encoder) = on_the_air().await;
     let mut player = play(&server, "news").await;

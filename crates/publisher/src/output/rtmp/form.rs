@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use fanout::{How, Pieces};
 use packager::rtmp::Chunk;
 use rtmp::chunk::{Piece, Route, Shared};
-use rtmp::flv::FourCc;
 use rtmp::flv::mux::Caps;
+use rtmp::flv::{FourCc, TagKind};
 
 /// Who the peer is: metadata have another form for a server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,12 +17,51 @@ pub(crate) enum To {
     Server,
 }
 
+/// Which kinds of media one peer wants: sound, pictures, both or neither.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Wants(u8);
+
+impl Wants {
+    /// What peers get that say nothing of it.
+    pub(crate) const ALL: Self = Self(0);
+    /// Bits that [`Wants::word`] has at most.
+    const BITS: u32 = 2;
+
+    /// The same with or without that kind. Data have no bit: nobody can do without.
+    pub(crate) fn with(self, kind: TagKind, wanted: bool) -> Self {
+        let bit = Self::bit(kind);
+        Self(if wanted { self.0 & !bit } else { self.0 | bit })
+    }
+
+    pub(crate) fn has(self, kind: TagKind) -> bool {
+        self.0 & Self::bit(kind) == 0
+    }
+
+    /// As the fan-out hands it on; [`Wants::from_word`] is the way back.
+    pub(crate) fn word(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) fn from_word(word: u8) -> Self {
+        Self(word)
+    }
+
+    const fn bit(kind: TagKind) -> u8 {
+        match kind {
+            TagKind::Audio => 1,
+            TagKind::Video => 2,
+            TagKind::Script => 0,
+        }
+    }
+}
+
 /// The form that one peer gets messages in.
 pub(crate) struct Form {
     /// Where its media belong.
     pub(crate) route: Route,
     caps: Caps,
     to: To,
+    pub(crate) wants: Wants,
     /// The time of its first message, in milliseconds of hub time: its timestamps begin at 0.
     zero: OnceLock<i64>,
 }
@@ -30,7 +69,7 @@ pub(crate) struct Form {
 impl Form {
     /// For a peer that got nothing yet and takes what `caps` say.
     pub(crate) fn new(route: Route, caps: Caps, to: To) -> Self {
-        Self { route, caps, to, zero: OnceLock::new() }
+        Self { route, caps, to, wants: Wants::ALL, zero: OnceLock::new() }
     }
 
     /// The bytes of a frame, behind what the peer has to know first.
@@ -47,15 +86,17 @@ impl Form {
                 self.put(&header.message, time_ms, out);
             }
         }
-        if self.takes(chunk.needs) {
+        // Sequence headers are sent all the same: what is wanted again can be read at once.
+        if self.takes(chunk.needs) && self.wants.has(chunk.message.kind()) {
             self.put(&chunk.message, time_ms, out);
         }
     }
 
-    /// Those who began at the same frame, take the same and have the same message stream.
+    /// Those who began at the same frame, take and want the same and have the same message stream.
     pub(crate) fn shape(&self) -> Option<u64> {
         let zero = u64::try_from(*self.zero.get()?).ok()?;
-        (self.route.stream == 1).then(|| zero << 16 | u64::from(self.caps.bits()))
+        let media = u64::from(self.caps.bits()) << Wants::BITS | u64::from(self.wants.word());
+        (self.route.stream == 1).then_some(zero << (u16::BITS + Wants::BITS) | media)
     }
 
     fn takes(&self, needs: Option<FourCc>) -> bool {
@@ -69,5 +110,38 @@ impl Form {
                 Piece::Shared(bytes) => out.shared(bytes),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_and_pictures_are_chosen_apart() {
+        let silent = Wants::ALL.with(TagKind::Audio, false);
+        assert_eq!(
+            [TagKind::Audio, TagKind::Video, TagKind::Script].map(|kind| silent.has(kind)),
+            [false, true, true]
+        );
+        let nothing = silent.with(TagKind::Video, false);
+        assert_eq!(nothing.with(TagKind::Audio, true), Wants::ALL.with(TagKind::Video, false));
+        assert_eq!(nothing.with(TagKind::Audio, true).with(TagKind::Video, true), Wants::ALL);
+        assert!(nothing.with(TagKind::Script, false).has(TagKind::Script));
+        assert_eq!(Wants::from_word(silent.word()), silent);
+        assert!(u32::from(nothing.word()) < 1 << Wants::BITS);
+    }
+
+    #[test]
+    fn viewers_that_want_the_same_have_one_shape() {
+        let wire = |caps, wants| {
+            let wire = Wire { wants, ..Wire::new(Route { stream: 1, chunk_size: 1 }, caps, To::Player) };
+            wire.zero.set(1_800_000_000_000).expect("is unset");
+            wire.shape().expect("a shape")
+        };
+        let silent = Wants::ALL.with(TagKind::Audio, false);
+        assert_eq!(wire(Caps::LEGACY, silent), wire(Caps::LEGACY, silent));
+        assert_ne!(wire(Caps::LEGACY, silent), wire(Caps::LEGACY, Wants::ALL));
+        assert_ne!(wire(Caps::ALL, Wants::ALL), wire(Caps::LEGACY, Wants::ALL));
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Player {
     reader: Option<Reader>,
     outbox: Outbox,
     paused: bool,
+    /// What it wants from the next frame on, and whether that begins at a key frame.
+    selected: Option<(u8, bool)>,
     lateness: Lateness,
     slow_viewer_timeout: Duration,
     look: Instant,
@@ -53,6 +55,7 @@ impl Player {
             reader,
             outbox,
             paused: false,
+            selected: None,
             lateness: Lateness::default(),
             slow_viewer_timeout: settings.slow_viewer_timeout,
             look: Instant::now(),
@@ -84,6 +87,27 @@ impl Player {
         let (Some(viewer), Some(reader)) = (&self.viewer, &mut self.reader) else { return };
         if reader.rejoin(viewer.reading.ring()).is_none() {
             self.end(End::Closed);
+        }
+    }
+
+    /// What it wants from now on, for its form, or from the newest key frame on; the rest of a frame that has left in part
+    /// leaves as it was.
+    pub(super) fn select(&mut self, word: u8, anew: bool) {
+        let anew = anew || self.selected.is_some_and(|(_, anew)| anew);
+        self.selected = Some((word, anew));
+        self.apply();
+    }
+
+    /// Applies what was selected, between two frames.
+    fn apply(&mut self) {
+        let Some((word, anew)) = self.selected.take_if(|_| self.outbox.gone() == 0) else { return };
+        let (Some(viewer), Some(reader)) = (&mut self.viewer, &mut self.reader) else { return };
+        viewer.select(word);
+        if anew && !self.paused {
+            self.outbox.drop_frames();
+            if reader.rejoin(viewer.reading.ring()).is_none() {
+                self.end(End::Closed);
+            }
         }
     }
 
@@ -155,6 +179,7 @@ impl Player {
         if self.lateness.is_late() && self.outbox.has_no_frames() && reader.is_at_end() {
             self.lateness.level(Instant::now());
         }
+        self.apply();
     }
 
     /// Looks after a player that may not read at all.
