@@ -33,14 +33,19 @@ impl Line {
         }
     }
 
-    /// Reads what there is, once there is something; none is the end. Nothing is lost when it is dropped before.
-    pub(crate) async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
+    /// Reads what there is, once there is something; none is the end. Room for so many bytes is made no sooner than that on
+    /// a plain connection. Nothing is lost when it is dropped before.
+    pub(crate) async fn read(&mut self, input: &mut BytesMut, room: usize) -> io::Result<usize> {
         let socket = match self {
             Self::Plain(socket) => socket,
-            Self::Tls(wire) => return wire.read(input).await,
+            Self::Tls(wire) => {
+                input.reserve(room);
+                return wire.read(input).await;
+            }
         };
         loop {
             socket.readable().await?;
+            input.reserve(room);
             match socket.try_read_buf(input) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return read,

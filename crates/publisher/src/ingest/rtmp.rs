@@ -72,7 +72,7 @@ struct Connection {
     peer: SocketAddr,
     session: Session,
     agent: Option<String>,
-    publishing: Option<Publishing>,
+    publishing: Option<Box<Publishing>>,
     playing: Option<Playing>,
     refused: u32,
     /// Held until it publishes or plays.
@@ -97,7 +97,7 @@ impl Connection {
         }
     }
 
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         let left = self.serve().await;
         self.say_goodbye().await;
         let why = match left {
@@ -142,7 +142,7 @@ impl Connection {
             }
         };
         // It may be gone already, and what it had to say does not matter any more.
-        let _ = tokio::time::timeout(GOODBYE, last_words).await;
+        let _ = tokio::time::timeout(GOODBYE, Box::pin(last_words)).await;
     }
 
     async fn serve(&mut self) -> Left {
@@ -156,11 +156,15 @@ impl Connection {
             let cancelled = self.current().map(|session| session.cancelled());
             let look = self.pace();
             let sleep = tokio::time::sleep(self.until(deadline).min(look.unwrap_or(FOREVER)));
-            input.reserve(match (&self.publishing, &self.playing) {
+            let room = match (&self.publishing, &self.playing) {
                 (Some(_), _) => READ_BYTES,
-                (None, Some(_)) => PLAYER_READ_BYTES,
+                (None, Some(_)) => {
+                    // It has little to say, and nothing is held for it while it says nothing.
+                    input = BytesMut::new();
+                    PLAYER_READ_BYTES
+                }
                 (None, None) => FIRST_READ_BYTES,
-            });
+            };
             tokio::select! {
                 () = ended.cancelled() => return Left::Quietly,
                 () = cancelled.unwrap_or_default().cancelled_owned() => return Left::Quietly,
@@ -168,7 +172,7 @@ impl Connection {
                 () = sleep => if look.is_some() && let Err(left) = self.take(&mut input) {
                     return left;
                 },
-                read = read(&mut self.line, self.playing.as_mut(), &mut input) => match read {
+                read = read(&mut self.line, self.playing.as_mut(), &mut input, room) => match read {
                     Ok(0) => return Left::Quietly,
                     Ok(_) => {}
                     Err(error) if self.playing.is_some() => return Left::Because(ended_by(&error)),
@@ -180,11 +184,7 @@ impl Connection {
                 let _ = self.drain().await;
                 return left;
             }
-            match self.playing {
-                // What a publisher's bytes need is given back.
-                Some(_) if input.capacity() > PLAYER_READ_BYTES => input = BytesMut::new(),
-                _ => input.clear(),
-            }
+            input.clear();
         }
     }
 
@@ -249,7 +249,9 @@ impl Connection {
         if self.playing.as_mut().is_some_and(|playing| playing.say(bytes)) {
             return Ok(());
         }
-        match tokio::time::timeout(WRITE_TIMEOUT, self.line.write_all(bytes)).await {
+        // In a box, as it is rare: the room for it would be held all the time.
+        let writing = Box::pin(tokio::time::timeout(WRITE_TIMEOUT, self.line.write_all(bytes)));
+        match writing.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Left::Because(Ended::Io(error.to_string()))),
             Err(_) => Err(Left::Because(Ended::Io("the peer does not read".to_owned()))),
@@ -297,12 +299,9 @@ impl Connection {
             Ok(publication) => {
                 self.session.accept_publish(now)?;
                 let intake = Intake::new(Arc::clone(&publication.feed));
-                self.publishing = Some(Publishing {
-                    publication,
-                    intake,
-                    demux: flv::Demux::new(),
-                    pace: self.line.plain().map(|_| Pace::new(now, self.peer.port())),
-                });
+                let (demux, pace) =
+                    (flv::Demux::new(), self.line.plain().map(|_| Pace::new(now, self.peer.port())));
+                self.publishing = Some(Box::new(Publishing { publication, intake, demux, pace }));
                 self.handshake = None;
             }
             Err((status, why)) => {
@@ -422,7 +421,7 @@ impl Connection {
         if let Some(why) = why {
             publishing.publication.session.cancel(why);
         }
-        let Publishing { publication, pace, .. } = publishing;
+        let Publishing { publication, pace, .. } = *publishing;
         if let Some(pace) = pace {
             pace.end(self.line.socket());
         }
@@ -432,12 +431,17 @@ impl Connection {
     }
 }
 
-/// Reads what there is, once there is something, and meanwhile serves a player whom nobody else does.
-async fn read(line: &mut Line, playing: Option<&mut Playing>, input: &mut BytesMut) -> io::Result<usize> {
+/// Reads what there is, once there is something; room for so many bytes is made no sooner. Meanwhile serves a player whom nobody else does.
+async fn read(
+    line: &mut Line,
+    playing: Option<&mut Playing>,
+    input: &mut BytesMut,
+    room: usize,
+) -> io::Result<usize> {
     match (line, playing.and_then(Playing::player)) {
         // In a box, as above.
         (Line::Tls(wire), Some(player)) => Box::pin(player.turn(wire, input)).await,
-        (line, _) => line.read(input).await,
+        (line, _) => line.read(input, room).await,
     }
 }
 
@@ -454,6 +458,18 @@ fn without_key(path: &str, error: &CodeError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a call gives is never made here: its type is enough.
+    fn bytes_of<A, T>(_: impl Fn(A) -> T) -> usize {
+        size_of::<T>()
+    }
+
+    #[test]
+    fn a_player_that_waits_holds_little() {
+        let (task, connection) = (bytes_of(Connection::run), size_of::<Connection>());
+        assert!(task <= 1024, "the future of a connection has {task} bytes");
+        assert!(connection <= 1024, "a connection has {connection} bytes");
+    }
 
     #[test]
     fn a_key_that_was_put_in_the_wrong_place_is_not_repeated() {

@@ -116,7 +116,8 @@ impl RtmpListener {
                         None => return,
                     },
                 };
-                Connection::new(service, line, peer, since, handshake).run().await;
+                // In a box: a future holds what it was given beside what it uses, and there are many.
+                Box::new(Connection::new(service, line, peer, since, handshake)).run().await;
             });
         }
     }
