@@ -16,6 +16,7 @@ use super::reason::{Fault, Reason};
 use super::tcp;
 use crate::output::join::Joined;
 use crate::output::rtmp::outbox::Outbox;
+use crate::output::rtmp::reader::until_next;
 use crate::service::{Service, random};
 use crate::wire::{Turn, Wire};
 
@@ -189,11 +190,13 @@ impl<'p> Connection<'p> {
                 None => std::future::pending().await,
             }
         };
+        // Before the peer, who may have much to say: none of these is ready again at once.
+        if *look <= Instant::now() {
+            return Step::Look;
+        }
         tokio::select! {
             biased;
             () = push.cancel.cancelled() => Step::Stop,
-            // Before the peer, who may have much to say: none of these is ready again at once.
-            () = tokio::time::sleep_until(*look) => Step::Look,
             read = media => Step::Media(read),
             turn = outbox.turn(form, wire, buffer) => match turn {
                 Turn::Read(came) => Step::Came(came),
@@ -202,6 +205,8 @@ impl<'p> Connection<'p> {
                     Step::Wrote(wrote.map(|_| ()))
                 }
             },
+            // Last, for a timer that is set and not waited for costs as much as a good part of a write.
+            () = tokio::time::sleep_until(*look) => Step::Look,
         }
     }
 
@@ -217,7 +222,7 @@ impl<'p> Connection<'p> {
     fn look(&mut self) -> Result<Option<Left>, Fault> {
         let now = self.now();
         let timeout = self.push.config.timeout;
-        self.look = Instant::now() + LOOK_EVERY.min(timeout / 4);
+        self.look = Instant::now() + until_next(now, LOOK_EVERY.min(timeout / 4));
         self.session.handle_timeout(now)?;
         // Where the system does not tell, having written counts.
         let acknowledged = tcp::acknowledged(self.wire.socket()).unwrap_or(u64::MAX);

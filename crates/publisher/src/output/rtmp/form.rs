@@ -135,13 +135,13 @@ mod tests {
     #[test]
     fn viewers_that_want_the_same_have_one_shape() {
         let wire = |caps, wants| {
-            let wire = Wire { wants, ..Wire::new(Route { stream: 1, chunk_size: 1 }, caps, To::Player) };
-            wire.zero.set(1_800_000_000_000).expect("is unset");
-            wire.shape().expect("a shape")
+            let form = Form { wants, ..Form::new(Route { stream: 1, chunk_size: 1 }, caps, To::Player) };
+            form.zero.set(1_800_000_000_000).expect("is unset");
+            form.shape().expect("a shape")
         };
         let silent = Wants::ALL.with(TagKind::Audio, false);
-        assert_eq!(wire(Caps::LEGACY, silent), wire(Caps::LEGACY, silent));
-        assert_ne!(wire(Caps::LEGACY, silent), wire(Caps::LEGACY, Wants::ALL));
-        assert_ne!(wire(Caps::ALL, Wants::ALL), wire(Caps::LEGACY, Wants::ALL));
+        assert_eq!(form(Caps::LEGACY, silent), wire(Caps::LEGACY, silent));
+        assert_ne!(form(Caps::LEGACY, silent), wire(Caps::LEGACY, Wants::ALL));
+        assert_ne!(form(Caps::ALL, Wants::ALL), wire(Caps::LEGACY, Wants::ALL));
     }
 }

@@ -59,6 +59,11 @@ impl Outbox {
         self.said
     }
 
+    /// Whether one of it has left in part.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.gone > 0
+    }
+
     /// When the oldest frame in it came in.
     pub(crate) fn arrival(&self) -> Option<Duration> {
         self.units.iter().find_map(|unit| match unit {

@@ -100,7 +100,7 @@ impl Player {
 
     /// Applies what was selected, between two frames.
     fn apply(&mut self) {
-        let Some((word, anew)) = self.selected.take_if(|_| self.outbox.gone() == 0) else { return };
+        let Some((word, anew)) = self.selected.take_if(|_| !self.outbox.has_begun()) else { return };
         let (Some(viewer), Some(reader)) = (&mut self.viewer, &mut self.reader) else { return };
         viewer.select(word);
         if anew && !self.paused {
