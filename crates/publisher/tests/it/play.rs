@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use publisher::Service;
-use publisher::config::{Protocols, Stream};
+use publisher::config::{Protocols, Settings, Stream};
 use publisher::session::{Ended, Protocol, Role, Session};
 use rtmp::amf0::Value;
 use rtmp::message::kind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::encoder::{Encoder, tags};
 use crate::player::Player;
@@ -120,6 +121,27 @@ async fn who_cannot_play_is_told_why() {
     let silent = Stream { protocols, ..Stream::new(code("silent")) };
     server.service.start(silent).await.expect("started");
     assert_eq!(refused(&server, "silent").await, "stream silent has no RTMP output");
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_player_that_comes_before_the_media_waits_for_it_and_not_for_ever() {
+    let server = Server::with(Stream::new(code("news"))).await;
+    let address = server.address;
+    let early = tokio::spawn(async move { Player::start(address, "news").await });
+    // Its connection is there, and nothing that could be played.
+    until(|| server.service.limits().iter().any(|limit| limit.now.is_some_and(|now| now > 0)).then_some(()))
+        .await;
+    assert!(!early.is_finished());
+    let _encoder = Encoder::start(address, "news", CLIP).await.expect("let in");
+    let mut player = early.await.expect("no panic").expect("let in");
+    assert_eq!(player.media(kind::VIDEO).await.1[..2], [KEY, 0]);
+    server.service.shutdown().await;
+
+    let settings = Settings { join_timeout: Duration::from_millis(50), ..Settings::default() };
+    let server = Server::start(settings, vec![Stream::new(code("quiet"))]).await;
+    assert_eq!(refused(&server, "quiet").await, "stream quiet has no media now");
+    assert_eq!(Settings::default().join_timeout, Duration::from_secs(5));
     server.service.shutdown().await;
 }
 

@@ -63,6 +63,7 @@ async fn no_push_reconnects_when_the_encoder_is_killed_and_comes_back() {
 #[tokio::test]
 async fn without_media_it_is_idle_for_a_while_then_closed_cleanly_and_starts_again_with_the_media() {
     let peer = Peer::start(Mood::Takes);
+    assert_eq!(Settings::default().push_idle, Duration::from_secs(30));
     let settings = Settings { push_idle: Duration::from_secs(3), ..Settings::default() };
     let (server, encoder) = with_encoder(settings, &peer).await;
     drop(encoder);

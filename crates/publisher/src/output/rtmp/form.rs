@@ -134,14 +134,14 @@ mod tests {
 
     #[test]
     fn viewers_that_want_the_same_have_one_shape() {
-        let wire = |caps, wants| {
+        let shape_of = |caps, wants| {
             let form = Form { wants, ..Form::new(Route { stream: 1, chunk_size: 1 }, caps, To::Player) };
             form.zero.set(1_800_000_000_000).expect("is unset");
             form.shape().expect("a shape")
         };
         let silent = Wants::ALL.with(TagKind::Audio, false);
-        assert_eq!(form(Caps::LEGACY, silent), wire(Caps::LEGACY, silent));
-        assert_ne!(form(Caps::LEGACY, silent), wire(Caps::LEGACY, Wants::ALL));
-        assert_ne!(form(Caps::ALL, Wants::ALL), wire(Caps::LEGACY, Wants::ALL));
+        assert_eq!(shape_of(Caps::LEGACY, silent), shape_of(Caps::LEGACY, silent));
+        assert_ne!(shape_of(Caps::LEGACY, silent), shape_of(Caps::LEGACY, Wants::ALL));
+        assert_ne!(shape_of(Caps::ALL, Wants::ALL), shape_of(Caps::LEGACY, Wants::ALL));
     }
 }
