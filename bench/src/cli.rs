@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::progress::{self, Progress};
 use crate::reference::{memory, serve, udp};
 use crate::usage::{Usage, Watch, Watched, Window};
-use crate::{fetch, net, play, publish, table};
+use crate::{fetch, net, play, publish, sink, table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,6 +62,8 @@ enum Command {
     HttpGet(fetch::GetOptions),
     /// Publish one FLV file over and over in real time, with the clock in its pictures
     RtmpPublish(publish::Options),
+    /// Be published to: let everybody publish and drop what comes
+    RtmpSink(sink::Options),
     /// Several servers in turn, over and over: medians, spreads and ratios as Markdown or JSON
     Table(table::Options),
     /// Only watch a process: what it costs when nobody comes
@@ -132,6 +134,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::RtmpPublish(options) => {
             print(&publish::run(options, Watch::start(&options.watched)?, &progress)?, json)
         }
+        Command::RtmpSink(options) => {
+            print(&sink::run(options, Watch::start(&options.watched)?, &progress)?, json)
+        }
         Command::Table(options) => table::run(options, json, &progress),
         Command::Idle { secs, watched } => print(&idle(*secs, watched)?, json),
         Command::RefServe(options) => serve::run(options, io::stdout()),
@@ -177,6 +182,7 @@ mod tests {
         assert!(parsed("rillcast-bench http-pull http://192.0.2.1/x").is_err(), "another machine");
         assert!(parsed("rillcast-bench http-get").is_err(), "nothing to get");
         assert!(parsed("rillcast-bench rtmp-publish rtmp://127.0.0.1/live/x").is_err(), "no file");
+        assert!(parsed("rillcast-bench rtmp-sink rtmp://127.0.0.1:1936/live/x -n 20").is_ok());
         assert!(parsed("rillcast-bench ref-serve --listen 0.0.0.0:80").is_err(), "open to all");
     }
 }

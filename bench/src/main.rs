@@ -14,6 +14,7 @@ mod progress;
 mod publish;
 mod reference;
 mod rtmp_client;
+mod sink;
 mod stamp;
 mod stats;
 mod table;

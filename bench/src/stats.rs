@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// The share of the whole stream's rate that counts as all of it.
+pub(crate) const FULL: f64 = 0.95;
+
 /// The value below which that share (0 to 1) of the values lies, by the nearest rank; none of none.
 pub(crate) fn percentile(values: &mut [f64], share: f64) -> Option<f64> {
     values.sort_by(f64::total_cmp);

@@ -21,6 +21,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Map, Value};
 
 use crate::progress::Progress;
+use crate::sink::Sink;
 use crate::usage::Watch;
 pub(crate) use child::end_with_parent;
 pub(crate) use options::Options;
@@ -55,6 +56,7 @@ pub(crate) fn run(options: &Options, json: bool, progress: &Progress) -> anyhow:
 impl Options {
     fn measure(&self, progress: &Progress) -> anyhow::Result<Outcome> {
         self.check()?;
+        let sinks = self.sinks()?;
         let mut feeds = self.feed()?;
         if !feeds.is_empty() {
             progress.say(format_args!(
@@ -68,13 +70,19 @@ impl Options {
         for workload in Workload::ALL {
             let servers: Vec<&Server> = self.servers.iter().filter(|server| server.knows(workload)).collect();
             if !servers.is_empty() {
-                tables.push(self.table(workload, &servers, progress)?);
+                tables.push(self.table(workload, &servers, &sinks, progress)?);
             }
         }
         for (feed, server) in &mut feeds {
             ensure!(feed.is_running(), "{server}: the feed ended before the table did");
         }
         Ok(Outcome { machine: Machine::look()?, runs: self.runs, secs: self.secs, tables })
+    }
+
+    /// Listens where servers publish to.
+    fn sinks(&self) -> anyhow::Result<Vec<Sink>> {
+        let urls = self.servers.iter().filter_map(|server| server.sink.as_ref());
+        urls.map(|url| Sink::open(url, self.reading.batch_ms)).collect()
     }
 
     /// Starts a publisher for each server that wants one.
@@ -89,7 +97,13 @@ impl Options {
         Ok(feeds)
     }
 
-    fn table(&self, workload: Workload, servers: &[&Server], progress: &Progress) -> anyhow::Result<Table> {
+    fn table(
+        &self,
+        workload: Workload,
+        servers: &[&Server],
+        sinks: &[Sink],
+        progress: &Progress,
+    ) -> anyhow::Result<Table> {
         let reference = self.reference.filter(|_| workload.is_endless());
         let watches = servers
             .iter()
@@ -101,7 +115,8 @@ impl Options {
             let part = |name: &str| format!("{workload}, run {round} of {}, {name}", self.runs);
             for ((server, watch), runs) in servers.iter().zip(&watches).zip(&mut runs) {
                 let part = part(&server.name);
-                let report = workload.measure(self, server, watch.clone(), &progress.part(&part));
+                let sink = sinks.iter().find(|sink| server.sink.as_ref() == Some(sink.url()));
+                let report = workload.measure(self, server, sink, watch.clone(), &progress.part(&part));
                 runs.push(report.context(part)?);
                 self.rest()?;
             }
@@ -138,7 +153,7 @@ impl Options {
         let url = child.first_line().context("the reference did not start")?;
         let server = Server::reference(REFERENCE, child.pid(), url.parse()?);
         let watch = Watch::start(&self.watched(server.pids.clone()))?;
-        Workload::HttpTs.measure(self, &server, watch, progress)
+        Workload::HttpTs.measure(self, &server, None, watch, progress)
     }
 
     fn rest(&self) -> anyhow::Result<()> {

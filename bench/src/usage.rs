@@ -1,4 +1,4 @@
-//! What a run cost: CPU and memory of the server, of its core, and of this tool, from /proc (proc(5)).
+//! What a run cost: CPU and memory of the server, of its core, and of this tool, from /proc (proc(5)) and CPU clocks.
 
 use std::fmt;
 use std::fs;
@@ -6,6 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
 use serde::Serialize;
 
 use crate::stats::rounded;
@@ -50,6 +52,8 @@ pub(crate) fn sleep_until(moment: Instant) {
 /// Counters of one moment, in seconds since some start.
 #[derive(Clone, Copy, Default, Debug)]
 struct Sample {
+    /// The sum of both that follow, to the nanosecond; they are told in ticks.
+    cpu: f64,
     user: f64,
     system: f64,
     rss_bytes: u64,
@@ -118,7 +122,7 @@ impl Measured {
     fn server(&self, clients: f64, gigabits: f64) -> Server {
         let (before, after) = (&self.before, &self.after);
         let (user, system) = (after.user - before.user, after.system - before.system);
-        let cpu = user + system;
+        let cpu = after.cpu - before.cpu;
         let (idle_rss, rss) = (self.watch.idle.rss_bytes as f64, after.rss_bytes as f64);
         Server {
             srv_cpu_pct: rounded(cpu / self.secs * 100.0),
@@ -200,6 +204,7 @@ fn sample(processes: &[u32], core: Option<usize>) -> anyhow::Result<Sample> {
     let mut sample = Sample::default();
     for process in processes {
         let (user, system) = cpu_time(&process.to_string()).context("the server has ended")?;
+        sample.cpu += exact_cpu_time(*process)?;
         sample.user += user;
         sample.system += system;
         let memory = fs::read_to_string(format!("/proc/{process}/statm")).context("the server has ended")?;
@@ -244,6 +249,14 @@ fn cpu_time(process: &str) -> anyhow::Result<(f64, f64)> {
         process_times(&stat).with_context(|| format!("/proc/{process}/stat: not what proc(5) says"))?;
     let ticks = rustix::param::clock_ticks_per_second() as f64;
     Ok((times.0 as f64 / ticks, times.1 as f64 / ticks))
+}
+
+/// User and system time of all threads of a process, in seconds (clock_getcpuclockid(3)): little load over few seconds is
+/// several percent of what /proc says in ticks.
+fn exact_cpu_time(process: u32) -> anyhow::Result<f64> {
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(i32::try_from(process)?));
+    let time = clock.and_then(clock_gettime).context("the server has ended")?;
+    Ok(Duration::from(time).as_secs_f64())
 }
 
 /// `utime` and `stime` of /proc/PID/stat. The name in front of them may hold anything, brackets too.

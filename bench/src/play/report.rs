@@ -6,11 +6,8 @@ use serde::Serialize;
 
 use super::client::Outcome;
 use super::{Kind, Options};
-use crate::stats::{percentile, rounded};
+use crate::stats::{FULL, percentile, rounded};
 use crate::usage::{Measured, Usage};
-
-/// The share of the whole stream's rate that counts as all of it.
-const FULL: f64 = 0.95;
 
 /// The result of one run of players.
 #[derive(Clone, PartialEq, Debug, Serialize)]

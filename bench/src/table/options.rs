@@ -19,6 +19,8 @@ A server is its name and what can be done with it:
   http-ts=URL    viewers of an endless transport stream
   http-flv=URL   the same of FLV
   rtmp=URL       viewers over RTMP
+  push=URL       in place of those: the server publishes to this URL, as often as there would be viewers. It is
+                 listened at for as long as the table takes
   rtsp=URL       viewers over RTSP
   hls=URL        players of a playlist
   get=URL        GET loops; may be given again: one file after the other

@@ -15,17 +15,26 @@ pub(crate) struct Server {
     /// Where a stream is to be published all the while.
     pub(super) feed: Option<Target>,
     urls: Vec<(Workload, Target)>,
+    /// Where it publishes to: as many times as there would be viewers over RTMP, whose place those take.
+    pub(super) sink: Option<Target>,
 }
 
 impl Server {
     /// The reference, which knows one endless stream.
     pub(super) fn reference(name: &str, pid: u32, url: Target) -> Self {
-        Self { name: name.to_owned(), pids: vec![pid], feed: None, urls: vec![(Workload::HttpTs, url)] }
+        Self {
+            name: name.to_owned(),
+            pids: vec![pid],
+            feed: None,
+            urls: vec![(Workload::HttpTs, url)],
+            sink: None,
+        }
     }
 
     /// Whether it can be loaded in that way.
     pub(super) fn knows(&self, workload: Workload) -> bool {
-        self.urls.iter().any(|(known, _)| *known == workload)
+        let pushes = workload == Workload::Rtmp && self.sink.is_some();
+        pushes || self.urls.iter().any(|(known, _)| *known == workload)
     }
 
     /// Its URLs for that load.
@@ -41,7 +50,7 @@ impl FromStr for Server {
         let mut parts = text.split(',');
         let name = parts.next().unwrap_or_default().to_owned();
         ensure!(!name.is_empty() && !name.contains('='), "a server begins with its name: NAME,KEY=VALUE,…");
-        let mut server = Self { name, pids: Vec::new(), feed: None, urls: Vec::new() };
+        let mut server = Self { name, pids: Vec::new(), feed: None, urls: Vec::new(), sink: None };
         for part in parts {
             let (key, value) = part.split_once('=').with_context(|| format!("{part:?} is not KEY=VALUE"))?;
             match key {
@@ -49,11 +58,15 @@ impl FromStr for Server {
                     server.pids.push(value.parse().with_context(|| format!("pid={value}: no process id"))?)
                 }
                 "feed" => server.feed = Some(value.parse()?),
+                "push" => {
+                    ensure!(!server.knows(Workload::Rtmp), "push= and rtmp= exclude each other");
+                    server.sink = Some(value.parse()?);
+                }
                 _ => {
                     let Some(workload) = Workload::ALL.into_iter().find(|workload| workload.key() == key)
                     else {
                         let known = Workload::ALL.map(Workload::key).join(", ");
-                        bail!("{key:?} is not known; known are pid, feed, {known}");
+                        bail!("{key:?} is not known; known are pid, feed, push, {known}");
                     };
                     let again = server.knows(workload) && workload != Workload::Get;
                     ensure!(!again, "{key}= is given twice");
@@ -77,6 +90,8 @@ mod tests {
         assert_eq!(server.urls(Workload::HttpTs)[0].path, "/x?a=b");
         assert_eq!(server.urls(Workload::Get).len(), 2);
         assert!(!server.knows(Workload::Hls) && server.feed.is_none());
+        let pushing: Server = "mine,push=rtmp://127.0.0.1:1/live/x".parse().unwrap();
+        assert!(pushing.knows(Workload::Rtmp) && pushing.sink.is_some());
     }
 
     #[test]
@@ -88,6 +103,7 @@ mod tests {
             "mine,8080",
             "mine,dash=http://127.0.0.1/",
             "mine,hls=http://192.0.2.1/",
+            "mine,push=rtmp://127.0.0.1/a/b,rtmp=rtmp://127.0.0.1/a/b",
             "mine,hls=http://127.0.0.1/a,hls=http://127.0.0.1/b",
         ] {
             assert!(text.parse::<Server>().is_err(), "{text}");

@@ -11,7 +11,7 @@ use super::server::Server;
 use crate::load::Load;
 use crate::progress::Progress;
 use crate::usage::{Watch, Watched};
-use crate::{fetch, play, publish};
+use crate::{fetch, play, publish, sink};
 
 /// One kind of load.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -128,9 +128,13 @@ impl Workload {
         self,
         options: &Options,
         server: &Server,
+        sink: Option<&sink::Sink>,
         watch: Watch,
         progress: &Progress,
     ) -> anyhow::Result<Map<String, Value>> {
+        if let (Self::Rtmp, Some(sink)) = (self, sink) {
+            return object(serde_json::to_value(options.sink(sink, watch, progress)?)?);
+        }
         let urls = server.urls(self);
         let url = urls.first().cloned().with_context(|| format!("{} has no {}=", server.name, self.key()))?;
         let Load { n, secs, warmup, .. } = options.load(self.clients(options));
@@ -154,10 +158,30 @@ impl Workload {
                 serde_json::to_value(publish::run(&options, watch, progress)?)?
             }
         };
-        match report {
-            Value::Object(report) => Ok(report),
-            other => anyhow::bail!("a report that is no object: {other}"),
-        }
+        object(report)
+    }
+}
+
+impl Options {
+    /// One run of a server that publishes.
+    fn sink(&self, sink: &sink::Sink, watch: Watch, progress: &Progress) -> anyhow::Result<sink::Report> {
+        let options = sink::Options {
+            url: sink.url().clone(),
+            n: self.viewers,
+            secs: self.secs,
+            warmup: self.warmup,
+            batch_ms: self.reading.batch_ms,
+            expect: self.reading.expect,
+            watched: Watched::default(),
+        };
+        sink.measure(&options, watch, progress)
+    }
+}
+
+fn object(report: Value) -> anyhow::Result<Map<String, Value>> {
+    match report {
+        Value::Object(report) => Ok(report),
+        other => anyhow::bail!("a report that is no object: {other}"),
     }
 }
 
