@@ -68,10 +68,9 @@ impl Silence {
         let Some(pictures) = tracks.iter().find(|track| track.codec.kind() == Kind::Video) else {
             return Some(Vec::new());
         };
-        let track = tracks.iter().find(|track| track.id == frame.track)?;
-        let filled = match track.codec.kind() {
-            Kind::Audio => self.sound(now, frame, track)?,
-            _ if track.id == pictures.id => self.picture(now, frame, tracks),
+        let filled = match tracks.iter().find(|track| track.id == frame.track) {
+            Some(track) if track.codec.kind() == Kind::Audio => self.sound(now, frame, track)?,
+            Some(track) if track.id == pictures.id => self.picture(now, frame, tracks),
             _ => Vec::new(),
         };
         self.filled += filled.len() as u64;
@@ -303,6 +302,13 @@ mod tests {
             let came = Duration::from_millis(10_000 + came as u64);
             assert_eq!(silence.push(came, &frame, &tracks(aac())), Some(Vec::new()));
         }
+    }
+
+    #[test]
+    fn what_was_not_announced_is_none_of_its_business() {
+        let (_, mut frame) = frames(40, 0).remove(0);
+        frame.track = TrackId(9);
+        assert_eq!(Silence::default().push(Duration::ZERO, &frame, &tracks(aac())), Some(Vec::new()));
     }
 
     #[test]
