@@ -208,6 +208,40 @@ async fn a_handshake_without_end_is_ended_and_takes_a_place_until_then() {
     server.service.shutdown().await;
 }
 
+/// It reads nothing until more has passed than is kept for it, and then all there is.
+#[tokio::test]
+async fn a_player_that_reads_again_in_time_has_skipped_and_stays() {
+    let mut settings = Settings::default();
+    settings.fan_out.slow_viewer_timeout = Duration::from_secs(120);
+    settings.limits.viewer_queue_bytes = 150_000;
+    let server = Server::start("rtmps-late", settings, clip_stream("news")).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("set");
+    let stream = server.secure(socket.connect(server.address).await.expect("connected"), BOTH).await;
+    let mut late = Player::over(Line::over(stream).await, "news").await.expect("let in");
+    let session = viewer(&server.service);
+    let mut well = server.play().await;
+    let of_well = || {
+        let sessions = server.service.sessions().list();
+        let other = sessions.iter().find(|other| other.role == Role::Viewer && other.id != session.id);
+        other.expect("it plays").bytes()
+    };
+    let (mut taken, mut since) = (0, 0);
+    // Until the system holds no more for it, and then for more than is kept.
+    while of_well() < since + 300_000 {
+        follow(&mut well, 50).await;
+        if session.bytes() > taken {
+            (taken, since) = (session.bytes(), of_well());
+        }
+    }
+    assert_eq!(session.skips(), 0, "it has not asked for more");
+    while session.skips() == 0 {
+        assert!(late.swallow(3000).await > 0, "it is not sent away");
+    }
+    assert_eq!(server.refused("viewer_queue_bytes"), session.skips());
+    server.service.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_slow_player_is_sent_away_and_its_skips_are_counted() {
     let mut settings = Settings::default();
