@@ -14,6 +14,7 @@ mod date;
 pub mod hls;
 pub mod ladder;
 mod measure;
+pub mod pace;
 mod program;
 pub mod rtmp;
 pub mod segment;
