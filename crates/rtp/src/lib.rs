@@ -1,2 +1,8 @@
 //! RTP (RFC 3550) and what it carries: packets, reports, reception over networks that lose and reorder, and the payload
 //! formats of the codecs, both ways. Sans-IO.
+
+mod error;
+mod packet;
+
+pub use error::Error;
+pub use packet::{HEADER_BYTES, Header, Packet, is_rtcp};
