@@ -19,6 +19,7 @@ mod program;
 pub mod rtmp;
 pub mod segment;
 mod settings;
+mod starts;
 pub mod ts;
 mod window;
 

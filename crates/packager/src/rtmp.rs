@@ -8,18 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub::{Context, Entry};
-use media::{TimeDelta, Timestamp, Track, TrackId};
+use media::{Track, TrackId};
 use rtmp::chunk::Shared;
 use rtmp::flv::mux::{self, Caps, Description, Head};
 use rtmp::flv::{FourCc, TagKind};
 
-use crate::cut::Part;
 use crate::program::{Gate, Omitted};
+use crate::starts::{Place, Starts};
 
-/// How often a viewer of a stream without video may start.
-const SOUND_START: TimeDelta = TimeDelta::from_millis(500);
-/// Pictures are taken for gone once sound is this much ahead of them: viewers may start without them.
-const GONE: TimeDelta = TimeDelta::from_secs(2);
 /// What we call ourselves in the metadata.
 const ENCODER: &str = concat!("Rillcast ", env!("CARGO_PKG_VERSION"));
 
@@ -112,10 +108,9 @@ pub struct Carrier {
     setup: Option<Arc<Setup>>,
     /// The tracks that the setup is about.
     known: Arc<[Track]>,
-    last_start: Option<Timestamp>,
-    starts: u64,
-    /// The end of the newest picture.
-    pictures_end: Option<Timestamp>,
+    starts: Starts,
+    /// How many there were.
+    count: u64,
 }
 
 /// How the messages of a track look.
@@ -160,9 +155,8 @@ impl Carrier {
             tracks: BTreeMap::new(),
             setup: None,
             known: Arc::default(),
-            last_start: None,
-            starts: 0,
-            pictures_end: None,
+            starts: Starts::default(),
+            count: 0,
         }
     }
 
@@ -178,16 +172,7 @@ impl Carrier {
         let changed = passed.join && self.set_up();
         let frame = &entry.frame;
         let form = self.tracks.get(&frame.track)?;
-        let program = self.gate.program();
-        let picture = program.has_video() && passed.part == Part::Lead;
-        let due = self.last_start.is_none_or(|last| frame.dts - last >= SOUND_START);
-        let gone = self.pictures_end.is_none_or(|end| frame.dts - end > GONE);
-        let start = match passed.part {
-            Part::Lead if picture => frame.key,
-            Part::Lead => passed.join || due,
-            Part::Follow => due && gone,
-            Part::Ride => false,
-        };
+        let Place { start, picture } = self.starts.push(passed, self.gate.program().has_video(), frame);
         let time_ms = frame.dts.to_scale(1000);
         let delay_ms = i32::try_from(frame.pts.to_scale(1000) - time_ms).unwrap_or(0);
         let chunk = Chunk {
@@ -197,19 +182,13 @@ impl Carrier {
             needs: form.needs,
             arrival: entry.arrival,
             start,
-            starts: self.starts + u64::from(start),
+            starts: self.count + u64::from(start),
             picture,
             setup: self.setup.clone().filter(|_| start || changed),
             join: changed,
             context: Arc::clone(&entry.context),
         };
-        self.starts = chunk.starts;
-        if start {
-            self.last_start = Some(frame.dts);
-        }
-        if picture {
-            self.pictures_end = Some(frame.dts + frame.duration);
-        }
+        self.count = chunk.starts;
         Some(chunk)
     }
 

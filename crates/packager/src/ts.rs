@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hub::{Context, Entry};
-use media::{TimeDelta, Timestamp, Track};
+use media::{Timestamp, Track};
 use mpegts::Mux;
 
 use crate::cut::{Part, Timing};
 use crate::program::{Gate, Omitted};
+use crate::starts::{Place, Starts};
 
-/// How often a viewer of a stream without video may start.
-const SOUND_START: TimeDelta = TimeDelta::from_millis(500);
-/// Pictures are taken for gone once sound is this much ahead of them: viewers may start without them.
-const GONE: TimeDelta = TimeDelta::from_secs(2);
 /// Room for tables, headers and the stuffing of the last packet.
 const SPARE_BYTES: usize = 4 * mpegts::PACKET_BYTES;
 
@@ -80,9 +77,7 @@ pub struct Carrier {
     mux: Mux,
     /// Something was muxed, here or by the carrier before.
     begun: bool,
-    last_start: Option<Timestamp>,
-    /// The end of the newest picture.
-    pictures_end: Option<Timestamp>,
+    starts: Starts,
 }
 
 /// Tracks that MPEG-TS has no form for.
@@ -102,8 +97,7 @@ impl Carrier {
             gate: Gate::new(omits),
             mux: Mux::new(BASE),
             begun: false,
-            last_start: None,
-            pictures_end: None,
+            starts: Starts::default(),
         }
     }
 
@@ -131,23 +125,17 @@ impl Carrier {
         }
         self.begun = true;
         let frame = &entry.frame;
-        let start = self.is_start(entry, passed.part, passed.join);
-        let mux = &mut self.mux;
+        let program = self.gate.program();
+        let Place { start, picture } = self.starts.push(passed, program.has_video(), frame);
         let mut splice = BytesMut::new();
         let mut bytes = BytesMut::with_capacity(frame.data.len() + frame.data.len() / 16 + SPARE_BYTES);
         if start {
             mux.splice(&mut splice);
-            self.last_start = Some(frame.dts);
         }
         if start || passed.join {
             mux.tables(&mut bytes);
         }
         mux.frame(frame, &mut bytes);
-        let program = self.gate.program();
-        let picture = program.has_video() && passed.part == Part::Lead;
-        if picture {
-            self.pictures_end = Some(frame.dts + frame.duration);
-        }
         Some(Chunk {
             bytes: bytes.freeze(),
             timing: frame.into(),
@@ -160,18 +148,6 @@ impl Carrier {
             context: Arc::clone(&entry.context),
             tracks: Arc::clone(program.tracks()),
         })
-    }
-
-    fn is_start(&self, entry: &Entry, part: Part, join: bool) -> bool {
-        let frame = &entry.frame;
-        let due = self.last_start.is_none_or(|last| frame.dts - last >= SOUND_START);
-        match part {
-            Part::Lead if self.gate.program().has_video() => frame.key,
-            _ if join => frame.key,
-            Part::Lead => due,
-            Part::Follow => due && self.pictures_end.is_none_or(|end| frame.dts - end > GONE),
-            Part::Ride => false,
-        }
     }
 
     /// Entries were missed: what comes next does not go on from what was before.
