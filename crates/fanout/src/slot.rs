@@ -35,6 +35,8 @@ pub(crate) struct Slot<V: Viewer> {
     head: Bytes,
     /// Sent between two items, after `head`.
     said: VecDeque<Bytes>,
+    /// It has been told where it begins: [`Viewer::opening`].
+    opened: bool,
     /// It gets no items.
     paused: bool,
     /// It goes on after a pause: the next item does not follow the one before.
@@ -74,6 +76,7 @@ impl<V: Viewer> Slot<V> {
             place: log.join(),
             head,
             said: VecDeque::new(),
+            opened: false,
             paused: false,
             resumed: false,
             selected: None,
@@ -95,6 +98,7 @@ impl<V: Viewer> Slot<V> {
     /// Sends no items from now on, or goes on with the newest start.
     pub(crate) fn pause(&mut self, paused: bool, log: &Log<V::Item>) {
         if std::mem::replace(&mut self.paused, paused) && !paused {
+            self.opened = false;
             self.restart(log);
         }
     }
@@ -132,7 +136,7 @@ impl<V: Viewer> Slot<V> {
             if self.place.is_lost(log) && !self.paused {
                 self.lateness.lost(now);
             }
-            let wrote = match self.write_rest() {
+            let wrote = match self.write_rest(log) {
                 Wrote::All if self.paused => return Wrote::All,
                 Wrote::All => {
                     self.apply_selection(log);
@@ -151,8 +155,9 @@ impl<V: Viewer> Slot<V> {
         }
     }
 
-    /// The head, the rest of an item that left in part, for the log may not have it any more, and what was said.
-    fn write_rest(&mut self) -> Wrote {
+    /// The head, the rest of an item that left in part, for the log may not have it any more, the opening, and what was
+    /// said.
+    fn write_rest(&mut self, log: &Log<V::Item>) -> Wrote {
         loop {
             while !self.head.is_empty() {
                 match send(&self.socket, &self.head) {
@@ -166,11 +171,27 @@ impl<V: Viewer> Slot<V> {
                 Wrote::All => {}
                 stopped => return stopped,
             }
-            match self.said.pop_front() {
+            let next = match self.is_opening() {
+                true => self.opening(log),
+                false => self.said.pop_front(),
+            };
+            match next {
                 Some(next) => self.head = next,
                 None => return Wrote::All,
             }
         }
+    }
+
+    /// Whether the viewer is still to be told where it begins.
+    fn is_opening(&self) -> bool {
+        !self.opened && !self.paused && self.viewer.opens()
+    }
+
+    /// That, once it is known where it begins.
+    fn opening(&mut self, log: &Log<V::Item>) -> Option<Bytes> {
+        let opening = self.viewer.opening(self.place.peek(log).next()?);
+        self.opened = true;
+        Some(opening)
     }
 
     fn write_partial(&mut self) -> Wrote {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::Pieces;
 
 /// How a viewer came to an item.
@@ -54,6 +56,18 @@ impl fmt::Display for End {
 pub trait Viewer: Send + 'static {
     /// What its ring holds.
     type Item: hub::Item + Send + 'static;
+
+    /// Whether there is an [`opening`](Self::opening), for which all else waits.
+    fn opens(&self) -> bool {
+        false
+    }
+
+    /// What is sent once before `first`, the item that it begins with, or goes on with after a pause: for protocols that tell a
+    /// viewer where it begins. What is said meanwhile leaves
+    /// behind it.
+    fn opening(&self, _first: &Self::Item) -> Bytes {
+        Bytes::new()
+    }
 
     /// Appends the wire form of an item. It is asked again for an item that left in part only, and must give the same
     /// bytes then.

@@ -93,12 +93,7 @@ fn omits(tracks: &[Track]) -> Vec<Omitted> {
 impl Carrier {
     /// A carrier of which nothing was muxed yet.
     pub fn new() -> Self {
-        Self {
-            gate: Gate::new(omits),
-            mux: Mux::new(BASE),
-            begun: false,
-            starts: Starts::default(),
-        }
+        Self { gate: Gate::new(omits), mux: Mux::new(BASE), begun: false, starts: Starts::default() }
     }
 
     /// A carrier that goes on after another one that made `past`: it begins at the next key frame, with the marks of a

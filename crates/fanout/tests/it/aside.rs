@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hub::{Limits, Ring};
 
-use crate::world::{Peer, Unit, join, lock, settings, start, until};
+use crate::world::{Peer, Unit, join, join_with, lock, settings, start, until};
 
 fn say(peer: &Peer, text: &'static [u8]) {
     peer.membership.as_ref().expect("a viewer").say(Bytes::from_static(text));
@@ -106,4 +106,21 @@ fn a_selection_may_begin_at_the_newest_start_and_viewers_of_one_selection_share_
         expected.iter().for_each(|&n| assert_eq!(peer.item(), ('f', n), "viewer {number}"));
         assert_eq!(lock(&peer.told).skips, 0, "it was not too slow");
     }
+}
+
+#[test]
+fn a_viewer_is_told_where_it_begins_before_what_is_said_and_again_after_a_pause() {
+    let fan_out = start(settings());
+    let ring = Ring::new(Limits::default());
+    let mut peer = join_with(&fan_out, &ring, |viewer| viewer.opens = true);
+    say(&peer, b"head");
+    ring.extend((20..25).map(|n| Unit::new(n, 10)));
+    assert_eq!(&peer.head().bytes::<4>(), b"0020");
+    peer.head();
+    (20..25).for_each(|n| assert_eq!(peer.item(), (if n == 20 { 'F' } else { 'f' }, n)));
+    pause(&peer, true);
+    ring.extend((25..33).map(|n| Unit::new(n, 10)));
+    pause(&peer, false);
+    assert_eq!(&peer.bytes::<4>(), b"0030");
+    (30..33).for_each(|n| assert_eq!(peer.item(), (if n == 30 { 'S' } else { 'f' }, n)));
 }

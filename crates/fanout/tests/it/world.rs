@@ -54,12 +54,22 @@ pub(crate) struct Test {
     pub(crate) panics_at: Option<u32>,
     /// Items with odd numbers are left out while it is 1.
     selected: u8,
+    /// It is told the number of the item that it begins with, and whatever is said before waits for that.
+    pub(crate) opens: bool,
     /// Items have no wire form, and each is followed by one more.
     pub(crate) refill: Option<Ring<Unit>>,
 }
 
 impl Viewer for Test {
     type Item = Unit;
+
+    fn opens(&self) -> bool {
+        self.opens
+    }
+
+    fn opening(&self, first: &Unit) -> Bytes {
+        format!("{:04}", first.number).into()
+    }
 
     fn frame<'i>(&self, item: &'i Unit, how: How, out: &mut Pieces<'i>) {
         assert_ne!(self.panics_at, Some(item.number), "on purpose");
@@ -144,7 +154,8 @@ pub(crate) fn join_with(fan_out: &FanOut, ring: &Ring<Unit>, set: impl FnOnce(&m
     ours.set_nonblocking(true).expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     let told = Arc::<Mutex<Told>>::default();
-    let mut viewer = Test { told: Arc::clone(&told), panics_at: None, selected: 0, refill: None };
+    let mut viewer =
+        Test { told: Arc::clone(&told), panics_at: None, selected: 0, opens: false, refill: None };
     set(&mut viewer);
     let membership = fan_out.join(ring, Arc::new(ours), Bytes::from_static(b"head"), viewer);
     Peer { socket, told, membership: Some(membership) }
@@ -156,7 +167,7 @@ impl Peer {
         self
     }
 
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.socket.read_exact(&mut bytes).expect("bytes in time");
         bytes

@@ -1,6 +1,7 @@
 //! Outputs: from carriers to the peers, one module per protocol, and the carriers that they share.
 
 pub(crate) mod answer;
+pub(crate) mod apart;
 pub(crate) mod carrier;
 pub(crate) mod cutting;
 pub(crate) mod dash;

@@ -1,9 +1,6 @@
 //! RTMP play: the carrier's messages to one player, over the connection that asked for them.
 
 pub(crate) mod form;
-pub(crate) mod outbox;
-pub(crate) mod player;
-pub(crate) mod reader;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,8 +18,8 @@ use rtmp::flv::mux::{self, Caps};
 use socket2::SockRef;
 
 use form::{Form, To, Wants};
-use player::Player;
 
+use super::apart::{self, Player};
 use super::carrier::{Kind, Reading};
 use super::join::Unjoined;
 use super::mpegts::{UNSENT_BYTES, ended_by};
@@ -122,7 +119,7 @@ enum By {
         ended: Arc<AtomicBool>,
     },
     /// The task of its connection.
-    Task(Box<Player>),
+    Task(Box<Player<Viewer>>),
 }
 
 impl Playing {
@@ -158,7 +155,7 @@ impl Playing {
     }
 
     /// The player, where the task of its connection serves it.
-    pub(crate) fn player(&mut self) -> Option<&mut Player> {
+    pub(crate) fn player(&mut self) -> Option<&mut Player<Viewer>> {
         match &mut self.by {
             By::FanOut { .. } => None,
             By::Task(player) => Some(player),
@@ -241,14 +238,17 @@ impl Service {
                 let membership = self.fan_out.join(&ring, Arc::clone(socket) as _, head, viewer);
                 By::FanOut { membership, ended }
             }
-            None => By::Task(Box::new(Player::new(viewer, head, &self.settings.fan_out))),
+            None => {
+                let reading = Arc::clone(&viewer.reading);
+                By::Task(Box::new(Player::new(viewer, reading, head, &self.settings.fan_out)))
+            }
         };
         Playing { session, wants: Wants::ALL, by }
     }
 }
 
 /// One player as who serves it sees it.
-struct Viewer {
+pub(crate) struct Viewer {
     session: Open,
     /// Bytes sent that the session was not told of yet.
     untold: u64,
@@ -265,7 +265,7 @@ impl fanout::Viewer for Viewer {
     type Item = Chunk;
 
     fn frame<'i>(&self, chunk: &'i Chunk, how: How, out: &mut Pieces<'i>) {
-        self.form.frame(chunk, how, out);
+        apart::Form::frame(&self.form, chunk, how, out);
     }
 
     fn shape(&self) -> Option<u64> {

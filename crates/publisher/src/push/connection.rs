@@ -14,9 +14,8 @@ use super::feed::Feed;
 use super::progress::Progress;
 use super::reason::{Fault, Reason};
 use super::tcp;
+use crate::output::apart::{Outbox, until_next};
 use crate::output::join::Joined;
-use crate::output::rtmp::outbox::Outbox;
-use crate::output::rtmp::reader::until_next;
 use crate::service::{Service, random};
 use crate::wire::{Turn, Wire};
 
@@ -54,7 +53,7 @@ pub(super) struct Connection<'p> {
     joined: &'p Joined<Chunk>,
     wire: Wire,
     session: Session,
-    outbox: Outbox,
+    outbox: Outbox<Chunk>,
     feed: Option<Feed>,
     progress: Progress,
     /// Bytes that the peer had acknowledged when the publication was accepted.

@@ -11,16 +11,15 @@ use rtmp::chunk::Route;
 use rtmp::flv::mux::{self, Caps};
 
 use super::reason::{Fault, Reason};
+use crate::output::apart::{Outbox, Reader};
 use crate::output::carrier::Reading;
 use crate::output::rtmp::form::{Form, To};
-use crate::output::rtmp::outbox::Outbox;
-use crate::output::rtmp::reader::Reader;
 
 /// What an accepted publication is fed from.
 pub(super) struct Feed {
     form: Form,
     caps: Caps,
-    reader: Reader,
+    reader: Reader<Chunk>,
     /// Places to start at up to the newest frame that was taken.
     starts: u64,
     /// Takes no more frames; the next one would be a key frame.
@@ -60,7 +59,7 @@ impl Feed {
     }
 
     /// The same, and where frames are read from, unless no more are to be taken. [`Feed::take`] takes what was read.
-    pub(super) fn split(&mut self) -> (&Form, Option<&mut Reader>) {
+    pub(super) fn split(&mut self) -> (&Form, Option<&mut Reader<Chunk>>) {
         (&self.form, (!self.stopped).then_some(&mut self.reader))
     }
 
@@ -70,7 +69,7 @@ impl Feed {
         now: Duration,
         read: Read,
         moving: bool,
-        outbox: &mut Outbox,
+        outbox: &mut Outbox<Chunk>,
     ) -> Result<(), Fault> {
         self.last_media = now;
         for (chunk, how) in self.reader.take(read) {

@@ -8,6 +8,8 @@ use rtmp::chunk::{Piece, Route, Shared};
 use rtmp::flv::mux::Caps;
 use rtmp::flv::{FourCc, TagKind};
 
+use crate::output::apart;
+
 /// Who the peer is: metadata have another form for a server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum To {
@@ -72,26 +74,6 @@ impl Form {
         Self { route, caps, to, wants: Wants::ALL, zero: OnceLock::new() }
     }
 
-    /// The bytes of a frame, behind what the peer has to know first.
-    pub(crate) fn frame<'i>(&self, chunk: &'i Chunk, how: How, out: &mut Pieces<'i>) {
-        let zero = *self.zero.get_or_init(|| chunk.time_ms);
-        // Sound that belongs before the first picture comes with it. Milliseconds wrap at 32 bits.
-        let time_ms = (chunk.time_ms - zero).max(0) as u32;
-        if let Some(setup) = chunk.setup.as_deref().filter(|_| how != How::Follows || chunk.join) {
-            let all = setup.needs.iter().all(|&fourcc| self.takes(Some(fourcc)));
-            let metadata = if all { &setup.metadata } else { &setup.legacy_metadata };
-            let metadata = if self.to == To::Player { &metadata.play } else { &metadata.publish };
-            self.put(metadata, time_ms, out);
-            for header in setup.headers.iter().filter(|header| self.takes(header.needs)) {
-                self.put(&header.message, time_ms, out);
-            }
-        }
-        // Sequence headers are sent all the same: what is wanted again can be read at once.
-        if self.takes(chunk.needs) && self.wants.has(chunk.message.kind()) {
-            self.put(&chunk.message, time_ms, out);
-        }
-    }
-
     /// Those who began at the same frame, take and want the same and have the same message stream.
     pub(crate) fn shape(&self) -> Option<u64> {
         let zero = u64::try_from(*self.zero.get()?).ok()?;
@@ -109,6 +91,28 @@ impl Form {
                 Piece::Own(own) => out.small(&own),
                 Piece::Shared(bytes) => out.shared(bytes),
             }
+        }
+    }
+}
+
+impl apart::Form<Chunk> for Form {
+    /// The bytes of a frame, behind what the peer has to know first.
+    fn frame<'i>(&self, chunk: &'i Chunk, how: How, out: &mut Pieces<'i>) {
+        let zero = *self.zero.get_or_init(|| chunk.time_ms);
+        // Sound that belongs before the first picture comes with it. Milliseconds wrap at 32 bits.
+        let time_ms = (chunk.time_ms - zero).max(0) as u32;
+        if let Some(setup) = chunk.setup.as_deref().filter(|_| how != How::Follows || chunk.join) {
+            let all = setup.needs.iter().all(|&fourcc| self.takes(Some(fourcc)));
+            let metadata = if all { &setup.metadata } else { &setup.legacy_metadata };
+            let metadata = if self.to == To::Player { &metadata.play } else { &metadata.publish };
+            self.put(metadata, time_ms, out);
+            for header in setup.headers.iter().filter(|header| self.takes(header.needs)) {
+                self.put(&header.message, time_ms, out);
+            }
+        }
+        // Sequence headers are sent all the same: what is wanted again can be read at once.
+        if self.takes(chunk.needs) && self.wants.has(chunk.message.kind()) {
+            self.put(&chunk.message, time_ms, out);
         }
     }
 }

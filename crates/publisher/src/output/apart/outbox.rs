@@ -5,18 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanout::{How, Pieces};
-use packager::rtmp::Chunk;
 
-use super::form::Form;
+use super::Form;
 use crate::wire::{Turn, Wire};
 
 /// Bytes of one write.
 const WRITE_BYTES: usize = 256 << 10;
 
 /// Whole messages in the order in which they leave.
-#[derive(Default)]
-pub(crate) struct Outbox {
-    units: VecDeque<Unit>,
+pub(crate) struct Outbox<T> {
+    units: VecDeque<Unit<T>>,
     /// Bytes of the first that have left.
     gone: usize,
     /// Frames among them.
@@ -25,14 +23,20 @@ pub(crate) struct Outbox {
     said: usize,
 }
 
-enum Unit {
+enum Unit<T> {
     /// Of the session.
     Said(Bytes),
     /// A frame, and how the peer comes to it.
-    Frame(Box<(Chunk, How)>),
+    Frame(Box<(T, How)>),
 }
 
-impl Outbox {
+impl<T> Default for Outbox<T> {
+    fn default() -> Self {
+        Self { units: VecDeque::new(), gone: 0, frames: 0, said: 0 }
+    }
+}
+
+impl<T: hub::Item> Outbox<T> {
     /// Adds what the session says.
     pub(crate) fn say(&mut self, bytes: Bytes) {
         self.said += bytes.len();
@@ -40,9 +44,9 @@ impl Outbox {
     }
 
     /// Adds a frame.
-    pub(crate) fn send(&mut self, chunk: Chunk, how: How) {
+    pub(crate) fn send(&mut self, item: T, how: How) {
         self.frames += 1;
-        self.units.push_back(Unit::Frame(Box::new((chunk, how))));
+        self.units.push_back(Unit::Frame(Box::new((item, how))));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -67,20 +71,20 @@ impl Outbox {
     /// When the oldest frame in it came in.
     pub(crate) fn arrival(&self) -> Option<Duration> {
         self.units.iter().find_map(|unit| match unit {
-            Unit::Frame(frame) => Some(frame.0.arrival),
+            Unit::Frame(frame) => Some(frame.0.arrival()),
             Unit::Said(_) => None,
         })
     }
 
     /// Gathers what one write takes. `form` is how the peer gets frames; there are none without.
-    fn gather<'o>(&'o self, form: Option<&Form>, out: &mut Pieces<'o>) {
+    fn gather<'o>(&'o self, form: Option<&impl Form<T>>, out: &mut Pieces<'o>) {
         for unit in &self.units {
             match unit {
                 Unit::Said(bytes) => out.shared(bytes),
                 Unit::Frame(frame) => {
-                    let (chunk, how) = &**frame;
+                    let (item, how) = &**frame;
                     if let Some(form) = form {
-                        form.frame(chunk, *how, out);
+                        form.frame(item, *how, out);
                     }
                 }
             }
@@ -93,7 +97,12 @@ impl Outbox {
 
     /// Writes what is in it, if anything, and reads into `buffer`; the first of both that happens. Nothing is lost when it is
     /// dropped before. Frames of which the peer gets nothing have left with none written.
-    pub(crate) async fn turn(&mut self, form: Option<&Form>, wire: &mut Wire, buffer: &mut [u8]) -> Turn {
+    pub(crate) async fn turn(
+        &mut self,
+        form: Option<&impl Form<T>>,
+        wire: &mut Wire,
+        buffer: &mut [u8],
+    ) -> Turn {
         let mut pieces = Pieces::new();
         self.gather(form, &mut pieces);
         let turn = match pieces.items() {
@@ -130,7 +139,7 @@ impl Outbox {
     }
 
     /// All that is left, in one run.
-    pub(crate) fn rest(&self, form: Option<&Form>) -> Vec<u8> {
+    pub(crate) fn rest(&self, form: Option<&impl Form<T>>) -> Vec<u8> {
         let mut pieces = Pieces::new();
         self.gather(form, &mut pieces);
         pieces.slices(self.gone).flat_map(|slice| slice.to_vec()).collect()

@@ -1,11 +1,10 @@
-//! The carrier's messages for a peer that has a task of its own, from a key frame on.
+//! A carrier's items for a peer that has a task of its own, from a key frame on.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use fanout::How;
 use hub::{Cursor, Read, Ring};
-use packager::rtmp::Chunk;
 use tokio::time::Instant;
 
 /// Payload bytes taken from the ring at a time.
@@ -15,9 +14,9 @@ const READ_BYTES: usize = 256 << 10;
 static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Reads a carrier's ring for one peer.
-pub(crate) struct Reader {
-    cursor: Cursor<Chunk>,
-    chunks: Vec<Chunk>,
+pub(crate) struct Reader<T> {
+    cursor: Cursor<T>,
+    items: Vec<T>,
     /// What comes within this time leaves together.
     merge_window: Duration,
     read_after: Instant,
@@ -26,24 +25,24 @@ pub(crate) struct Reader {
     broken: bool,
 }
 
-impl Reader {
+impl<T: hub::Item> Reader<T> {
     /// From the newest key frame on. None: the ring has ended.
-    pub(crate) fn new(ring: &Ring<Chunk>, merge_window: Duration) -> Option<Self> {
+    pub(crate) fn new(ring: &Ring<T>, merge_window: Duration) -> Option<Self> {
         let (cursor, read_after) = (ring.subscribe()?, Instant::now());
-        Some(Self { cursor, chunks: Vec::new(), merge_window, read_after, started: false, broken: false })
+        Some(Self { cursor, items: Vec::new(), merge_window, read_after, started: false, broken: false })
     }
 
-    /// Waits for frames, which [`Reader::take`] then takes. Nothing is lost when it is dropped before.
+    /// Waits for items, which [`Reader::take`] then takes. Nothing is lost when it is dropped before.
     pub(crate) async fn read(&mut self) -> Read {
         // A timer is set only where there is something to wait for.
         if self.read_after > Instant::now() {
             tokio::time::sleep_until(self.read_after).await;
         }
-        self.cursor.read(&mut self.chunks, READ_BYTES).await
+        self.cursor.read(&mut self.items, READ_BYTES).await
     }
 
     /// What was read, and how the peer comes to it. What of it is not asked for is passed over.
-    pub(crate) fn take(&mut self, read: Read) -> impl Iterator<Item = (Chunk, How)> + '_ {
+    pub(crate) fn take(&mut self, read: Read) -> impl Iterator<Item = (T, How)> + '_ {
         self.read_after = Instant::now() + until_next(BEGUN.elapsed(), self.merge_window);
         let broken = std::mem::take(&mut self.broken) || read == Read::Skipped;
         let mut how = match (std::mem::replace(&mut self.started, true), broken) {
@@ -51,11 +50,11 @@ impl Reader {
             (true, true) => How::Skipped,
             (true, false) => How::Follows,
         };
-        self.chunks.drain(..).map(move |chunk| (chunk, std::mem::replace(&mut how, How::Follows)))
+        self.items.drain(..).map(move |item| (item, std::mem::replace(&mut how, How::Follows)))
     }
 
     /// Goes on at the newest key frame, to which the peer comes as after a skip. None: the ring has ended.
-    pub(crate) fn rejoin(&mut self, ring: &Ring<Chunk>) -> Option<()> {
+    pub(crate) fn rejoin(&mut self, ring: &Ring<T>) -> Option<()> {
         self.cursor = ring.subscribe()?;
         self.broken = true;
         Some(())

@@ -3,16 +3,16 @@
 //! It is served as the fan-out would: from the newest key frame on, in writes that are merged, skipping whole GOPs where it
 //! is too slow, and sent away when that lasts.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use fanout::{End, Lateness, SAID_BYTES, Viewer as _};
+use fanout::{End, Lateness, SAID_BYTES, Viewer};
 use hub::Read;
 
-use super::Viewer;
-use super::outbox::Outbox;
-use super::reader::Reader;
+use super::{Outbox, Reader};
 use crate::config::FanOut;
+use crate::output::carrier::Reading;
 use crate::wire::{Turn, Wire, unless_cut_off};
 
 /// Bytes read at a time: a player has little to say.
@@ -21,12 +21,15 @@ const READ_BYTES: usize = 512;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// One player and what is to be sent to it.
-pub(crate) struct Player {
+pub(crate) struct Player<V: Viewer> {
     /// None: it is served no longer, and its session was told why.
-    viewer: Option<Viewer>,
+    viewer: Option<V>,
+    reading: Arc<Reading<V::Item>>,
     /// None only without a viewer.
-    reader: Option<Reader>,
-    outbox: Outbox,
+    reader: Option<Reader<V::Item>>,
+    outbox: Outbox<V::Item>,
+    /// It has been told where it begins: [`Viewer::opening`].
+    opened: bool,
     paused: bool,
     /// What it wants from the next frame on, and whether that begins at a key frame.
     selected: Option<(u8, bool)>,
@@ -43,17 +46,19 @@ enum Step {
     Look,
 }
 
-impl Player {
+impl<V: Viewer> Player<V> {
     /// `head` is sent before all else.
-    pub(super) fn new(viewer: Viewer, head: Bytes, settings: &FanOut) -> Self {
-        let reader = Reader::new(viewer.reading.ring(), settings.merge_window);
+    pub(crate) fn new(viewer: V, reading: Arc<Reading<V::Item>>, head: Bytes, settings: &FanOut) -> Self {
+        let reader = Reader::new(reading.ring(), settings.merge_window);
         let has_ended = reader.is_none();
         let mut outbox = Outbox::default();
         outbox.say(head);
         let mut player = Self {
             viewer: Some(viewer),
+            reading,
             reader,
             outbox,
+            opened: false,
             paused: false,
             selected: None,
             lateness: Lateness::default(),
@@ -67,7 +72,7 @@ impl Player {
     }
 
     /// Has bytes sent between two frames. A player that has not taken [`SAID_BYTES`] of such is sent away as too slow.
-    pub(super) fn say(&mut self, bytes: Bytes) {
+    pub(crate) fn say(&mut self, bytes: Bytes) {
         if self.outbox.said() > SAID_BYTES {
             return self.end(End::TooSlow(Duration::ZERO));
         }
@@ -75,7 +80,7 @@ impl Player {
     }
 
     /// Sends no frames from now on, but for the rest of one that has left in part; or goes on with the newest key frame.
-    pub(super) fn pause(&mut self, paused: bool) {
+    pub(crate) fn pause(&mut self, paused: bool) {
         if std::mem::replace(&mut self.paused, paused) == paused {
             return;
         }
@@ -83,16 +88,16 @@ impl Player {
             self.outbox.drop_frames();
             return;
         }
-        self.lateness = Lateness::default();
-        let (Some(viewer), Some(reader)) = (&self.viewer, &mut self.reader) else { return };
-        if reader.rejoin(viewer.reading.ring()).is_none() {
+        (self.lateness, self.opened) = (Lateness::default(), false);
+        let Some(reader) = &mut self.reader else { return };
+        if reader.rejoin(self.reading.ring()).is_none() {
             self.end(End::Closed);
         }
     }
 
     /// What it wants from now on, for its form, or from the newest key frame on; the rest of a frame that has left in part
     /// leaves as it was.
-    pub(super) fn select(&mut self, word: u8, anew: bool) {
+    pub(crate) fn select(&mut self, word: u8, anew: bool) {
         let anew = anew || self.selected.is_some_and(|(_, anew)| anew);
         self.selected = Some((word, anew));
         self.apply();
@@ -105,7 +110,7 @@ impl Player {
         viewer.select(word);
         if anew && !self.paused {
             self.outbox.drop_frames();
-            if reader.rejoin(viewer.reading.ring()).is_none() {
+            if reader.rejoin(self.reading.ring()).is_none() {
                 self.end(End::Closed);
             }
         }
@@ -139,7 +144,7 @@ impl Player {
         let is_media = !self.outbox.has_no_frames();
         let is_watched = is_media || self.lateness.is_late();
         let hungry = self.reader.as_mut().filter(|_| !is_media && !self.paused);
-        let (look, form) = (self.look, &viewer.form);
+        let look = self.look;
         let media = async {
             match hungry {
                 Some(reader) => reader.read().await,
@@ -156,7 +161,7 @@ impl Player {
             biased;
             () = look => Step::Look,
             read = media => Step::Media(read),
-            turn = self.outbox.turn(Some(form), wire, buffer) => Step::Turn(turn, is_media),
+            turn = self.outbox.turn(Some(viewer), wire, buffer) => Step::Turn(turn, is_media),
         }
     }
 
@@ -166,8 +171,11 @@ impl Player {
             self.lateness.lost(Instant::now());
             viewer.skipped();
         }
-        for (chunk, how) in reader.take(read) {
-            self.outbox.send(chunk, how);
+        for (item, how) in reader.take(read) {
+            if viewer.opens() && !std::mem::replace(&mut self.opened, true) {
+                self.outbox.say(viewer.opening(&item));
+            }
+            self.outbox.send(item, how);
         }
     }
 
@@ -186,7 +194,7 @@ impl Player {
     fn look(&mut self) {
         let now = Instant::now();
         self.look = now + LOOK_EVERY;
-        let is_lost = self.reader.as_ref().is_some_and(Reader::is_lost);
+        let is_lost = self.reader.as_ref().is_some_and(|reader| reader.is_lost());
         if is_lost && !self.paused && !self.outbox.has_no_frames() {
             self.lateness.lost(now);
         }
@@ -200,9 +208,9 @@ impl Player {
         match &self.viewer {
             Some(viewer) => {
                 self.outbox.drop_frames();
-                self.outbox.rest(Some(&viewer.form))
+                self.outbox.rest(Some(viewer))
             }
-            None if self.outbox.has_no_frames() => self.outbox.rest(None),
+            None if self.outbox.has_no_frames() => self.outbox.rest(None::<&V>),
             // Its wire form went with the viewer, and the player did not read.
             None => Vec::new(),
         }
@@ -215,7 +223,7 @@ impl Player {
     }
 }
 
-impl Drop for Player {
+impl<V: Viewer> Drop for Player<V> {
     fn drop(&mut self) {
         self.end(if std::thread::panicking() { End::Panicked } else { End::Left });
     }
