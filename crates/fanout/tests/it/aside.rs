@@ -113,9 +113,10 @@ fn a_viewer_is_told_where_it_begins_before_what_is_said_and_again_after_a_pause(
     let fan_out = start(settings());
     let ring = Ring::new(Limits::default());
     let mut peer = join_with(&fan_out, &ring, |viewer| viewer.opens = true);
+    peer.head();
     say(&peer, b"head");
     ring.extend((20..25).map(|n| Unit::new(n, 10)));
-    assert_eq!(&peer.head().bytes::<4>(), b"0020");
+    assert_eq!(&peer.bytes::<4>(), b"0020");
     peer.head();
     (20..25).for_each(|n| assert_eq!(peer.item(), (if n == 20 { 'F' } else { 'f' }, n)));
     pause(&peer, true);
