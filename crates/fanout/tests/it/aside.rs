@@ -120,7 +120,11 @@ fn a_viewer_is_told_where_it_begins_before_what_is_said_and_again_after_a_pause(
     peer.head();
     (20..25).for_each(|n| assert_eq!(peer.item(), (if n == 20 { 'F' } else { 'f' }, n)));
     pause(&peer, true);
+    say(&peer, b"head");
+    peer.head();
     ring.extend((25..33).map(|n| Unit::new(n, 10)));
+    say(&peer, b"head");
+    peer.head();
     pause(&peer, false);
     assert_eq!(&peer.bytes::<4>(), b"0030");
     (30..33).for_each(|n| assert_eq!(peer.item(), (if n == 30 { 'S' } else { 'f' }, n)));
