@@ -39,12 +39,9 @@ pub enum Error {
         /// What the peer is told.
         status: Status,
     },
-    /// Right by some specification, but nothing here can do it.
-    #[error("{feature} is not supported")]
-    Unsupported {
-        /// What is missing here.
-        feature: &'static str,
-    },
+    /// A request of HTTP, as clients send it that want RTSP within it.
+    #[error("HTTP is not spoken here, nor RTSP within it")]
+    Http,
     /// The peer kept us waiting.
     #[error("timeout: {0}")]
     Timeout(Timer),
@@ -72,7 +69,7 @@ impl Error {
         match self {
             Self::Malformed { .. } | Self::Description { .. } => Some(Status::BAD_REQUEST),
             Self::Limit { status, .. } => Some(*status),
-            Self::Unsupported { .. } => Some(Status::NOT_IMPLEMENTED),
+            Self::Http => Some(Status::NOT_IMPLEMENTED),
             Self::Timeout(Timer::Verdict) => Some(Status::UNAVAILABLE),
             Self::Timeout(_) | Self::Misuse { .. } => None,
             Self::At { source, .. } => source.status(),
@@ -87,7 +84,6 @@ impl Error {
         }
     }
 
-    #[allow(dead_code)] // The session will use it.
     pub(crate) fn at(self, offset: u64) -> Self {
         match self {
             located @ Self::At { .. } => located,

@@ -7,9 +7,11 @@
 //!
 //! Every byte is hostile: what a peer can make us hold is bounded by [`Limits`].
 
+mod auth;
 mod error;
 pub mod header;
 mod limits;
+mod message;
 pub mod sdp;
 pub mod server;
 mod status;

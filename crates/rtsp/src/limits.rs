@@ -15,7 +15,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Media of a description. Default 16.
     pub tracks: usize,
-    /// Bytes kept for a peer that does not wait for the answer to its request. Default 1 MiB.
+    /// Bytes kept for a peer that does not wait for the answer to its request. Default 256 KiB.
     pub held_bytes: usize,
     /// Times that a peer is asked to prove who it is; when that was in vain it is closed. Default 16.
     pub challenges: u8,
@@ -25,7 +25,8 @@ pub struct Limits {
     pub request: Duration,
     /// From a request to the verdict of our own side. Default 10 s.
     pub verdict: Duration,
-    /// From one sign of life to the next, while media go over UDP. The peer is told of it in whole seconds. Default 60 s.
+    /// From one sign of life to the next, while media go over UDP. The peer is told of
+    /// it in whole seconds, and gets a quarter of it more. Default 60 s.
     pub session: Duration,
 }
 
@@ -37,7 +38,7 @@ impl Default for Limits {
             headers: 64,
             body_bytes: 64 << 10,
             tracks: 16,
-            held_bytes: 1 << 20,
+            held_bytes: 256 << 10,
             challenges: 16,
             first_request: Duration::from_secs(10),
             request: Duration::from_secs(60),

@@ -1,6 +1,13 @@
 //! Descriptions (SDP, RFC 8866), as far as RTSP wants them (RFC 2326 C): what a publisher announces is read, what players
 //! ask for is rendered.
 
+mod decode;
+mod payload_types;
+mod render;
+
+/// The end of the control of a track that is played; its number follows.
+pub(crate) const TRACK: &str = "trackID=";
+
 /// A presentation: what it is called and what it has.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Description {
@@ -50,4 +57,12 @@ pub struct Format {
     pub channels: Option<u16>,
     /// Parameters behind the payload type of `a=fmtp`; empty if there are none.
     pub fmtp: String,
+}
+
+impl Media {
+    /// What is played over RTP/AVP as track `track`, with one format.
+    pub fn playing(kind: Kind, track: usize, format: Format) -> Self {
+        let (protocol, control) = ("RTP/AVP".to_owned(), Some(format!("{TRACK}{track}")));
+        Self { kind, protocol, formats: vec![format], control }
+    }
 }

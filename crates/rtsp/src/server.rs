@@ -24,6 +24,7 @@
 
 mod request;
 mod session;
+mod uri;
 
 pub use request::Request;
 pub use session::{Session, Stats};
@@ -88,6 +89,14 @@ pub enum Event {
     },
     /// A request that says no more than that the peer is there; already answered.
     Alive,
+}
+
+impl Event {
+    /// Whether the session waits for a verdict.
+    pub fn wants_verdict(&self) -> bool {
+        use Event::{Announce, Describe, Play, Record, Setup};
+        matches!(self, Describe(_) | Announce(..) | Setup { .. } | Play(_) | Record(_))
+    }
 }
 
 /// What a packet is.
