@@ -90,8 +90,8 @@ impl Decoder {
     fn head(&mut self, limits: &Limits) -> Result<Option<Message>, Failure> {
         let within = self.buffer.get(..limits.head_bytes).unwrap_or(&self.buffer);
         let Some(length) = head::end(within, self.scanned) else {
-            if self.buffer.len() < limits.head_bytes {
-                self.scanned = self.buffer.len();
+            if self.buffer.len() <= limits.head_bytes {
+                self.scanned = within.len();
                 return Ok(None);
             }
             // Without a single line it is the URI that has no end.
@@ -99,7 +99,8 @@ impl Decoder {
                 true => ("bytes of a request's head", Status::BAD_REQUEST),
                 false => ("bytes of a request's first line", Status::URI_TOO_LONG),
             };
-            let (value, limit) = (self.buffer.len() as u64, limits.head_bytes as u64);
+            let limit = limits.head_bytes as u64;
+            let value = limit + 1;
             return Err(Error::Limit { what, value, limit, status }.into());
         };
         let Head { start, headers } = head::decode(within.get(..length).unwrap_or(within), limits.headers)?;
@@ -199,8 +200,8 @@ mod tests {
     fn what_is_too_long_or_makes_no_sense_ends_it() {
         let long = [b"OPTIONS * RTSP/1.0\r\nX: ".as_slice(), &[b'x'; 10_000]].concat();
         for (bytes, expected) in [
-            (&long[..], "None bytes of a request's head: 10023 exceeds the limit of 200"),
-            (&[b'x'; 200], "None bytes of a request's first line: 200 exceeds the limit of 200"),
+            (&long[..], "None bytes of a request's head: 201 exceeds the limit of 200"),
+            (&[b'x'; 201], "None bytes of a request's first line: 201 exceeds the limit of 200"),
             (b"\x16\x03\x01", "None request: no method has such a byte"),
             (
                 b"A * RTSP/1.0\r\nCSeq: 7\r\nContent-Length: 21\r\n\r\n",

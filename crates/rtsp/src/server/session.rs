@@ -201,18 +201,21 @@ impl Session {
     /// Reads what can be read now, and keeps the rest for after the verdict.
     fn read(&mut self, now: Duration) -> Result<(), Error> {
         while self.pending.is_none() && !self.is_closed() {
-            let offset = self.decoder.offset();
             match self.decoder.decode(&self.limits) {
                 Ok(None) => return Ok(()),
                 Ok(Some(Message::Request(request))) => self.request(now, request),
                 Ok(Some(Message::Packet { channel, data })) => self.packet(now, channel, data),
                 Ok(Some(Message::Answer)) => {}
-                Err(failure) => return Err(self.fail(failure).at(offset)),
+                Err(failure) => {
+                    let offset = self.decoder.offset();
+                    return Err(self.fail(failure).at(offset));
+                }
             }
         }
-        let (value, limit) = (self.decoder.held() as u64, self.limits.held_bytes as u64);
-        if self.pending.is_some() && value > limit {
-            let (what, status) = ("bytes before the answer to a request", Status::BAD_REQUEST);
+        let limit = self.limits.held_bytes as u64;
+        if self.pending.is_some() && self.decoder.held() as u64 > limit {
+            let (what, status, value) =
+                ("bytes before the answer to a request", Status::BAD_REQUEST, limit + 1);
             let offset = self.decoder.offset();
             return Err(self.fail(Error::Limit { what, value, limit, status }.into()).at(offset));
         }
@@ -278,7 +281,7 @@ impl Session {
 
     fn fail(&mut self, failure: Failure) -> Error {
         let Failure { error, cseq } = failure;
-        let cseq = cseq.or(self.pending.as_ref().map(|pending| pending.cseq));
+        let cseq = cseq.or_else(|| self.pending.as_ref().map(|pending| pending.cseq));
         match error.status() {
             _ if self.is_closed() => {}
             // Whoever speaks HTTP reads no other answer.
