@@ -27,7 +27,6 @@
 //! ```
 
 mod auth;
-mod md5;
 mod refusal;
 mod session;
 mod target;

@@ -10,7 +10,9 @@
 //! [ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=authfailed&opaque=o
 //! ```
 
-use super::md5::digest;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use super::url::Credentials;
 
 /// The longest description that is read.
@@ -94,8 +96,8 @@ fn adobe(challenge: &str, Credentials { user, password }: &Credentials, nonce: &
     let salt = value(challenge, "salt").unwrap_or_default();
     let opaque = value(challenge, "opaque");
     let theirs = opaque.or_else(|| value(challenge, "challenge")).unwrap_or_default();
-    let salted = base64(digest(&[user, salt, password]));
-    let response = base64(digest(&[&salted, theirs, nonce]));
+    let salted = BASE64_STANDARD.encode(digest(&[user, salt, password]));
+    let response = BASE64_STANDARD.encode(digest(&[&salted, theirs, nonce]));
     let opaque = opaque.map(|opaque| format!("&opaque={opaque}")).unwrap_or_default();
     format!("&challenge={nonce}&response={response}{opaque}")
 }
@@ -116,19 +118,9 @@ fn hex(bytes: [u8; 16]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// RFC 4648 4.
-fn base64(bytes: [u8; 16]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let three = [0, 1, 2].map(|index| group.get(index).copied().unwrap_or(0));
-        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        for place in 0..4 {
-            let digit = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
-            text.push(if place > group.len() { '=' } else { char::from(digit) });
-        }
-    }
-    text
+/// MD5, which servers have asked publishers for since 2008, of all `parts` one behind the other.
+fn digest(parts: &[&str]) -> [u8; 16] {
+    md5::compute(parts.concat()).0
 }
 
 #[cfg(test)]
@@ -192,12 +184,6 @@ mod tests {
         }
         assert!(refused(judge(FIRST, None, "live", None, "0")));
         assert_eq!(judged("Application not found.", "live", None), Verdict::Silent);
-    }
-
-    #[test]
-    fn base64_has_its_padding() {
-        let bytes = *b"any carnal pleas";
-        assert_eq!(base64(bytes), "YW55IGNhcm5hbCBwbGVhcw==");
     }
 
     proptest! {
