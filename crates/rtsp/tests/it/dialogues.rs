@@ -10,7 +10,7 @@ use crate::owner::{ID, NONCE, Owner, packet};
 fn play(owner: &mut Owner, script: &str) {
     for request in script.split("\n\n") {
         let request = request.trim_start().replace("Session: ID", &format!("Session: {ID}"));
-        owner.feed(format!("{request}\n\n").replace('\n', "\r\n")).unwrap();
+        owner.feed(format!("{request}\n\n").replace('\n', "\r\n")).expect("a session that goes on");
     }
 }
 

@@ -42,13 +42,14 @@ impl Owner {
             tracks: 2,
             password: None,
         };
-        owner.drain().unwrap();
+        owner.drain().expect("nothing to fail");
         owner
     }
 
     pub(crate) fn feed(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
         let result = self.session.handle_bytes(self.now, bytes.as_ref());
-        result.and(self.drain())
+        let drained = self.drain();
+        result.and(drained)
     }
 
     /// One request with `\n` at the ends of lines, with CSeq 1; the answer to it.
@@ -75,7 +76,7 @@ impl Owner {
         let mut result = Ok(());
         loop {
             match self.session.poll_output() {
-                Output::Send(bytes) => self.sent.push_str(std::str::from_utf8(&bytes).unwrap()),
+                Output::Send(bytes) => self.sent.push_str(std::str::from_utf8(&bytes).expect("text")),
                 Output::Event(event) => {
                     let verdict = if self.decides { self.judge(&event) } else { Ok(()) };
                     self.events.push(event);
@@ -158,8 +159,9 @@ pub(crate) fn announce(owner: &mut Owner, uri: &str, tracks: usize) -> u16 {
     let head = format!("ANNOUNCE {uri}\nContent-Type: application/sdp\nContent-Length: {}\n\n", body.len());
     let before = owner.sent.len();
     let head = head.replacen('\n', " RTSP/1.0\nCSeq: 1\n", 1).replace('\n', "\r\n");
-    owner.feed(head + &body).unwrap();
-    owner.sent[before..].split(' ').nth(1).unwrap().parse().unwrap()
+    owner.feed(head + &body).expect("a session that goes on");
+    let answer = &owner.sent[before..];
+    answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
 /// An interleaved packet.

@@ -1,9 +1,13 @@
 //! What is refused, with which status, and what is not.
 
+use std::time::Duration;
+
 use rillcast_rtsp::server::{Chosen, Event, Session};
 use rillcast_rtsp::{Error, Limits, Status};
 
 use crate::owner::{ID, Owner, announce, packet};
+
+type Verdict = fn(&mut Session, Duration) -> Result<(), Error>;
 
 const TCP: &str = "Transport: RTP/AVP/TCP;unicast;interleaved=";
 
@@ -259,7 +263,7 @@ fn verdicts_that_nobody_asked_for() {
     let misuse =
         |result: Result<(), Error>| assert!(matches!(result, Err(Error::Misuse { .. })), "{result:?}");
     let now = owner.now;
-    let all: [fn(&mut Session, std::time::Duration) -> Result<(), Error>; 7] = [
+    let all: [Verdict; 7] = [
         |session, now| session.accept_describe(now, ""),
         |session, now| session.accept_announce(now),
         |session, now| session.accept_setup(now, Chosen::Interleaved),

@@ -12,10 +12,10 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn expires(owner: &mut Owner, timer: Timer) {
-    let deadline = owner.deadline.unwrap();
+    let deadline = owner.deadline.expect("a deadline");
     assert_eq!(owner.session.handle_timeout(deadline - Duration::from_nanos(1)), Ok(()));
     assert_eq!(owner.session.handle_timeout(deadline), Err(Error::Timeout(timer)));
-    owner.drain().unwrap();
+    owner.drain().expect("nothing to fail");
     assert!(owner.session.is_closed() && owner.deadline.is_none());
 }
 
