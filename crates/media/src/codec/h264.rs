@@ -119,6 +119,12 @@ impl Config {
     pub fn video(&self) -> VideoInfo {
         self.first.video
     }
+
+    /// The most pictures that come before another in the stream and are shown after it (`max_num_reorder_frames`,
+    /// H.264 E.2.1), 0 to 16. None where the bitstream does not say, for up to 16 it may be then.
+    pub fn reorder_depth(&self) -> Option<u32> {
+        self.first.reorder_depth
+    }
 }
 
 fn first(sps: &[Bytes]) -> Result<Sps, Error> {
@@ -293,6 +299,25 @@ mod tests {
             assert_eq!(config.record(), avcc);
             assert_eq!(Config::from_parameter_sets(config.sps(), config.pps()).unwrap(), config);
         }
+    }
+
+    /// Expected values are what ffmpeg's `trace_headers` says of the same streams.
+    #[test]
+    fn reorder_depth_is_stated_or_implied() {
+        for (avcc, depth) in [(X264_1080P, 0), (X264_422, 2), (X264_444_ODD, 2), (X264_NTSC, 2)] {
+            assert_eq!(config(avcc).reorder_depth(), Some(depth));
+        }
+        // Behind the parameters of a hypothetical decoder: x264 with `nal-hrd=cbr`.
+        let hrd = [
+            0x67, 0x64, 0x00, 0x0d, 0xac, 0xd9, 0x41, 0x41, 0xfb, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10,
+            0x00, 0x00, 0x03, 0x03, 0x26, 0x02, 0x00, 0x12, 0x4f, 0x00, 0x04, 0x93, 0xf9, 0x30, 0xc0, 0x1e,
+            0x28, 0x53, 0x2c,
+        ];
+        assert_eq!(Sps::decode(&hrd).unwrap().reorder_depth, Some(2));
+        // Without its end the High profile leaves it open, and Baseline has no pictures to put in order.
+        assert_eq!(Sps::decode(&hrd[..hrd.len() - 5]).unwrap().reorder_depth, None);
+        let baseline = config(X264_1080P).sps()[0].clone();
+        assert_eq!(Sps::decode(&baseline[..baseline.len() - 5]).unwrap().reorder_depth, Some(0));
     }
 
     #[test]

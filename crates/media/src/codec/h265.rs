@@ -149,6 +149,12 @@ impl Config {
     pub fn video(&self) -> VideoInfo {
         self.first.video
     }
+
+    /// The most pictures that come before another in the stream and are shown after it (`sps_max_num_reorder_pics` of
+    /// the highest sub-layer, H.265 7.4.3.2.1), 0 to 15. None where the parameter set cannot be read that far.
+    pub fn reorder_depth(&self) -> Option<u32> {
+        self.first.reorder_depth
+    }
 }
 
 /// `nal_unit_type`, none for a unit shorter than its header.
@@ -250,6 +256,7 @@ mod tests {
             assert_eq!(config.codec_string(), codec);
             assert_eq!(config.video(), VideoInfo { width, height, frame_rate }, "{codec}");
             assert_eq!((config.vps().len(), config.sps().len(), config.pps().len()), (1, 1, 1));
+            assert_eq!(config.reorder_depth(), Some(2), "{codec}");
             assert_eq!((config.record(), config.length_size()), (&Bytes::from_static(hvcc), 4));
             let made = Config::from_parameter_sets(config.vps(), config.sps(), config.pps()).unwrap();
             assert_eq!(made.record()[..LENGTH_SIZE_AT + 1], hvcc[..LENGTH_SIZE_AT + 1], "{codec}");

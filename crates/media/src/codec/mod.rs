@@ -113,6 +113,18 @@ impl Codec {
         }
     }
 
+    /// The most access units that come before another in the stream and are presented after it: 0 where the order is
+    /// the same, at most 16. None where the bitstream does not say, as some encoders of H.264 leave it out.
+    pub fn reorder_depth(&self) -> Option<u32> {
+        match self {
+            Self::H264(config) => config.reorder_depth(),
+            Self::H265(config) => config.reorder_depth(),
+            Self::Opaque(_) => None,
+            // A temporal unit of AV1 and a frame of VP9 show one picture each, in their order; sound has no other.
+            _ => Some(0),
+        }
+    }
+
     /// An access unit in which nothing is heard, and how long it lasts. None for pictures and data, and for codecs and
     /// configurations of which we make none.
     pub fn silence(&self) -> Option<(Bytes, TimeDelta)> {
@@ -176,6 +188,7 @@ mod tests {
         ];
         for codec in configs.into_iter().flatten() {
             let _ = (codec.kind(), codec.name(), codec.codec_string(), codec.video(), codec.audio());
+            assert!(codec.reorder_depth().is_none_or(|depth| depth <= 16));
             if let Codec::Aac(config) = &codec {
                 let _ = config.adts_header(data.len());
             }
@@ -212,8 +225,9 @@ mod tests {
             (Kind::Audio, "FLAC", Some("fLaC".into()))
         );
         assert!(flac.is_random_access(&[]));
+        assert_eq!(flac.reorder_depth(), Some(0));
         let opaque = Codec::Opaque(opaque::Config { stream_type: 0x86, descriptors: Bytes::new() });
-        assert_eq!((opaque.kind(), opaque.codec_string()), (Kind::Data, None));
+        assert_eq!((opaque.kind(), opaque.codec_string(), opaque.reorder_depth()), (Kind::Data, None, None));
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! The sequence parameter set (ITU-T H.264 7.3.2.1.1), as far as the frame rate in its VUI (E.1.1).
+//! The sequence parameter set (ITU-T H.264 7.3.2.1.1), with what its VUI (E.1.1) says of frame rate and reordering.
 
 use crate::bits::BitReader;
 use crate::codec::vui;
@@ -6,6 +6,9 @@ use crate::{Error, Rational, VideoInfo, nal};
 
 /// More macroblocks in a row or column than any level allows (A.3.1), and what 16-bit sizes of containers hold.
 const MAX_MACROBLOCKS: u32 = 4095;
+
+/// `MaxDpbFrames` is no more at any level (A.3.1).
+const MAX_DPB_FRAMES: u32 = 16;
 
 /// What is kept of a sequence parameter set.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -22,6 +25,15 @@ pub(super) struct Sps {
     /// `bit_depth_chroma_minus8`.
     pub(super) chroma_depth_8: u8,
     pub(super) video: VideoInfo,
+    /// `max_num_reorder_frames`, stated or implied.
+    pub(super) reorder_depth: Option<u32>,
+}
+
+/// What the VUI says.
+#[derive(Default)]
+struct Vui {
+    frame_rate: Option<Rational>,
+    reorder_depth: Option<u32>,
 }
 
 /// Chroma format and depths, which only the high profiles state.
@@ -40,10 +52,12 @@ impl Sps {
         let (profile, constraints, level) = (reader.byte()?, reader.byte()?, reader.byte()?);
         let id = reader.ue_max("seq_parameter_set_id", 31)?;
         let format = format(reader, profile)?;
-        skip_counters(reader)?;
+        let order_type = skip_counters(reader)?;
         let (width, height) = size(reader, &format)?;
-        // Devices with a broken VUI exist, and nothing but the frame rate is lost with it.
-        let frame_rate = vui_frame_rate(reader).unwrap_or_default();
+        // Devices with a broken VUI exist, and nothing but what stands behind the fault is lost with it.
+        let mut vui = Vui::default();
+        let _ = read_vui(reader, &mut vui);
+        let implied = never_reorders(profile, constraints, order_type).then_some(0);
         Ok(Self {
             profile,
             constraints,
@@ -52,9 +66,18 @@ impl Sps {
             chroma_format: format.chroma,
             luma_depth_8: format.luma_depth_8,
             chroma_depth_8: format.chroma_depth_8,
-            video: VideoInfo { width, height, frame_rate },
+            video: VideoInfo { width, height, frame_rate: vui.frame_rate },
+            reorder_depth: vui.reorder_depth.or(implied),
         })
     }
+}
+
+/// Whether pictures leave the decoder in the order in which they come, where the VUI does not say: Baseline has no B
+/// slices (A.2.1), intra profiles have nothing else than I slices (E.2.1), and an order that is derived from `frame_num`
+/// is that of decoding (8.2.1.3).
+fn never_reorders(profile: u8, constraints: u8, order_type: u32) -> bool {
+    let intra_only = constraints & 0x10 != 0 && matches!(profile, 86 | 100 | 110 | 122 | 244);
+    profile == 66 || profile == 44 || intra_only || order_type == 2
 }
 
 fn format(reader: &mut BitReader<'_>, profile: u8) -> Result<Format, Error> {
@@ -92,10 +115,11 @@ fn skip_scaling_list(reader: &mut BitReader<'_>, size: usize) -> Result<(), Erro
     Ok(())
 }
 
-/// `log2_max_frame_num_minus4` to `gaps_in_frame_num_value_allowed_flag`.
-fn skip_counters(reader: &mut BitReader<'_>) -> Result<(), Error> {
+/// `log2_max_frame_num_minus4` to `gaps_in_frame_num_value_allowed_flag`; yields `pic_order_cnt_type`.
+fn skip_counters(reader: &mut BitReader<'_>) -> Result<u32, Error> {
     reader.ue_max("log2_max_frame_num_minus4", 12)?;
-    match reader.ue_max("pic_order_cnt_type", 2)? {
+    let order_type = reader.ue_max("pic_order_cnt_type", 2)?;
+    match order_type {
         0 => {
             reader.ue_max("log2_max_pic_order_cnt_lsb_minus4", 12)?;
         }
@@ -110,7 +134,8 @@ fn skip_counters(reader: &mut BitReader<'_>) -> Result<(), Error> {
         _ => {}
     }
     reader.ue()?; // max_num_ref_frames
-    reader.skip(1)
+    reader.skip(1)?;
+    Ok(order_type)
 }
 
 /// Width and height after cropping (7.4.2.1.1, equations 7-19 to 7-22).
@@ -138,15 +163,49 @@ fn size(reader: &mut BitReader<'_>, format: &Format) -> Result<(u32, u32), Error
     Ok((vui::crop(reader, width, left_right, unit_x)?, vui::crop(reader, height, top_bottom, unit_y)?))
 }
 
-/// `time_scale / (2 * num_units_in_tick)`: a tick is a field's time, whether there are fields or not (E.2.1).
-fn vui_frame_rate(reader: &mut BitReader<'_>) -> Result<Option<Rational>, Error> {
+/// The VUI, as far as it can be read.
+fn read_vui(reader: &mut BitReader<'_>, vui: &mut Vui) -> Result<(), Error> {
     if !reader.flag()? {
-        return Ok(None);
+        return Ok(());
     }
     vui::skip_picture(reader)?;
-    if !reader.flag()? {
-        return Ok(None);
+    if reader.flag()? {
+        // `time_scale / (2 * num_units_in_tick)`: a tick is a field's time, whether there are fields or not (E.2.1).
+        let (units, scale) = (reader.bits(32)?, reader.bits(32)?);
+        vui.frame_rate = vui::frame_rate(u64::from(scale), u64::from(units) * 2);
+        reader.skip(1)?; // fixed_frame_rate_flag
     }
-    let (units, scale) = (reader.bits(32)?, reader.bits(32)?);
-    Ok(vui::frame_rate(u64::from(scale), u64::from(units) * 2))
+    let nal_hrd = reader.flag()?;
+    if nal_hrd {
+        skip_hrd(reader)?;
+    }
+    let vcl_hrd = reader.flag()?;
+    if vcl_hrd {
+        skip_hrd(reader)?;
+    }
+    if nal_hrd || vcl_hrd {
+        reader.skip(1)?; // low_delay_hrd_flag
+    }
+    reader.skip(1)?; // pic_struct_present_flag
+    if reader.flag()? {
+        reader.skip(1)?; // motion_vectors_over_pic_boundaries_flag
+        for _ in 0..4 {
+            reader.ue()?; // from max_bytes_per_pic_denom to log2_max_mv_length_vertical
+        }
+        vui.reorder_depth = Some(reader.ue_max("max_num_reorder_frames", MAX_DPB_FRAMES)?);
+    }
+    Ok(())
+}
+
+/// `hrd_parameters()`, E.1.2.
+fn skip_hrd(reader: &mut BitReader<'_>) -> Result<(), Error> {
+    let count = reader.ue_max("cpb_cnt_minus1", 31)? + 1;
+    reader.skip(8)?; // bit_rate_scale, cpb_size_scale
+    for _ in 0..count {
+        reader.ue()?; // bit_rate_value_minus1
+        reader.ue()?; // cpb_size_value_minus1
+        reader.skip(1)?; // cbr_flag
+    }
+    // The lengths of three delays, and time_offset_length.
+    reader.skip(20)
 }

@@ -7,6 +7,9 @@ use crate::{Error, Rational, VideoInfo, nal};
 /// Beyond any level (A.4.1), and what 16-bit sizes of containers hold.
 const MAX_SIZE: u32 = 65535;
 
+/// `MaxDpbSize` is no more at any level (A.4.2).
+const MAX_DPB_SIZE: u32 = 16;
+
 /// What is kept of a sequence parameter set.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Sps {
@@ -23,6 +26,8 @@ pub(super) struct Sps {
     /// `bit_depth_chroma_minus8`.
     pub(super) chroma_depth_8: u8,
     pub(super) video: VideoInfo,
+    /// `sps_max_num_reorder_pics` of all sub-layers.
+    pub(super) reorder_depth: Option<u32>,
 }
 
 impl Sps {
@@ -43,8 +48,9 @@ impl Sps {
         let (width, height) = size(reader, if separate_planes { 0 } else { chroma_format })?;
         let luma_depth_8 = reader.ue_max("bit_depth_luma_minus8", 8)? as u8;
         let chroma_depth_8 = reader.ue_max("bit_depth_chroma_minus8", 8)? as u8;
-        // What follows is long and needed for nothing but the picture rate, so an error costs only that.
-        let frame_rate = vui_frame_rate(reader, max_sub_layers).unwrap_or_default();
+        // What follows is long and needed for nothing but reordering and picture rate, so an error costs only these.
+        let order = ordering(reader, max_sub_layers).ok();
+        let frame_rate = order.and_then(|order| vui_frame_rate(reader, order.bits).unwrap_or_default());
         Ok(Self {
             id,
             profile_tier_level,
@@ -54,6 +60,7 @@ impl Sps {
             luma_depth_8,
             chroma_depth_8,
             video: VideoInfo { width, height, frame_rate },
+            reorder_depth: order.map(|order| order.reorder_depth),
         })
     }
 }
@@ -98,13 +105,29 @@ fn size(reader: &mut BitReader<'_>, chroma_array_type: u8) -> Result<(u32, u32),
     Ok((vui::crop(reader, width, left_right, unit_x)?, vui::crop(reader, height, top_bottom, unit_y)?))
 }
 
-/// From `log2_max_pic_order_cnt_lsb_minus4` to `vui_num_units_in_tick` and `vui_time_scale`.
-fn vui_frame_rate(reader: &mut BitReader<'_>, max_sub_layers: u8) -> Result<Option<Rational>, Error> {
-    let order_bits = reader.ue_max("log2_max_pic_order_cnt_lsb_minus4", 12)? + 4;
+/// What is kept of the order of pictures.
+#[derive(Clone, Copy)]
+struct Ordering {
+    /// Bits of `slice_pic_order_cnt_lsb`.
+    bits: u32,
+    reorder_depth: u32,
+}
+
+/// From `log2_max_pic_order_cnt_lsb_minus4` to the limits of the highest sub-layer, which are those of the whole.
+fn ordering(reader: &mut BitReader<'_>, max_sub_layers: u8) -> Result<Ordering, Error> {
+    let bits = reader.ue_max("log2_max_pic_order_cnt_lsb_minus4", 12)? + 4;
     let layers = if reader.flag()? { max_sub_layers } else { 1 };
-    for _ in 0..3 * layers {
-        reader.ue()?;
+    let mut reorder_depth = 0;
+    for _ in 0..layers {
+        reader.ue()?; // sps_max_dec_pic_buffering_minus1
+        reorder_depth = reader.ue_max("sps_max_num_reorder_pics", MAX_DPB_SIZE - 1)?;
+        reader.ue()?; // sps_max_latency_increase_plus1
     }
+    Ok(Ordering { bits, reorder_depth })
+}
+
+/// From `log2_min_luma_coding_block_size_minus3` to `vui_num_units_in_tick` and `vui_time_scale`.
+fn vui_frame_rate(reader: &mut BitReader<'_>, order_bits: u32) -> Result<Option<Rational>, Error> {
     for _ in 0..6 {
         reader.ue()?; // coding and transform block sizes, transform hierarchy depths
     }
