@@ -3,6 +3,7 @@
 
 mod error;
 mod packet;
+pub mod rtcp;
 
 pub use error::Error;
 pub use packet::{HEADER_BYTES, Header, Packet, is_rtcp};
