@@ -3,6 +3,7 @@
 
 mod error;
 mod packet;
+pub mod receive;
 pub mod rtcp;
 
 pub use error::Error;
