@@ -6,6 +6,7 @@ mod error;
 mod packet;
 pub mod receive;
 pub mod rtcp;
+pub mod sync;
 
 pub use decode_time::{DecodeTimes, Timed};
 pub use error::Error;
