@@ -28,6 +28,7 @@ pub fn supports(codec: &Codec) -> Result<(), Unsupported> {
         Codec::H265(config) => config.vps().is_empty() || config.pps().is_empty(),
         Codec::Av1(_) | Codec::Vp9(_) => false,
         Codec::Aac(_) | Codec::Mpa(_) | Codec::Ac3(_) | Codec::Opus(_) | Codec::Flac(_) => false,
+        Codec::G711(_) => return unsupported(codec, "no player takes it from there"),
         _ => return unsupported(codec, "ISO files have no form for it that we know"),
     };
     match codec.video() {
@@ -61,7 +62,7 @@ pub fn codec_string(codec: &Codec) -> Option<String> {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use media::codec::{av1, h264, h265, mpa, opaque};
+    use media::codec::{av1, g711, h264, h265, mpa, opaque};
 
     fn reason(codec: &Codec) -> String {
         supports(codec).expect_err("unsupported").to_string()
@@ -92,6 +93,12 @@ mod tests {
             "data cannot be carried in fMP4: ISO files have no form for it that we know"
         );
         assert_eq!(codec_string(&opaque), None);
+    }
+
+    #[test]
+    fn telephone_sound_is_left_out() {
+        let g711 = Codec::G711(g711::Config::new(g711::Law::A, 8000, 1).unwrap());
+        assert_eq!(reason(&g711), "G.711 cannot be carried in fMP4: no player takes it from there");
     }
 
     #[test]

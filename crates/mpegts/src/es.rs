@@ -60,6 +60,7 @@ pub(crate) fn describe(codec: &Codec) -> Result<(u8, Vec<u8>), &'static str> {
         Codec::Av1(_) => return Err("no player takes AV1 in MPEG-TS"),
         Codec::Vp9(_) => return Err("VP9 has no mapping to MPEG-TS"),
         Codec::Flac(_) => return Err("FLAC has no mapping to MPEG-TS"),
+        Codec::G711(_) => return Err("G.711 has no mapping to MPEG-TS"),
         _ => return Err("this codec has no mapping to MPEG-TS"),
     })
 }

@@ -42,6 +42,15 @@ pub enum Error {
         /// What is missing here.
         feature: &'static str,
     },
+    /// Packets are missing, and with them a part of what they carried.
+    #[error("{what}: packets are missing")]
+    Lost {
+        /// What has lost a part.
+        what: &'static str,
+    },
+    /// An access unit came, and nothing so far tells how it is to be decoded.
+    #[error("an access unit before its parameter sets")]
+    NoConfiguration,
     /// A codec configuration or access unit could not be read.
     #[error(transparent)]
     Media(#[from] media::Error),

@@ -3,6 +3,7 @@
 
 mod decode_time;
 mod error;
+pub mod format;
 mod packet;
 pub mod receive;
 pub mod rtcp;
@@ -10,4 +11,5 @@ pub mod sync;
 
 pub use decode_time::{DecodeTimes, Timed};
 pub use error::Error;
+pub use format::{Depacketizer, Format, Media, Packetizer, Payload, Unsupported};
 pub use packet::{HEADER_BYTES, Header, Packet, is_rtcp};

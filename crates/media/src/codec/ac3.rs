@@ -169,6 +169,43 @@ impl Program {
     }
 }
 
+/// `bit_rate_code` in kbit/s (TS 102 366 table 4.13).
+const BIT_RATES: [u32; 19] =
+    [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];
+
+/// The access unit that data begins with, by its syncframes: for AC-3 one, for E-AC-3 an independent substream 0 with those
+/// that follow before the next (TS 102 366 E.1.3.1). Gives its bytes and its samples.
+///
+/// An E-AC-3 access unit may be a part of what a container calls so, where that is made of shorter frames.
+///
+/// None where the data is no syncframe, or ends within one.
+pub fn frame(data: &[u8]) -> Option<(usize, u32)> {
+    let first = Syncframe::decode(data).ok()?;
+    let Some(mut bytes) = first.len else {
+        return Some((basic_bytes(data)?, first.samples)).filter(|&(bytes, _)| bytes <= data.len());
+    };
+    while let Some(Ok(next)) = data.get(bytes..).filter(|rest| !rest.is_empty()).map(Syncframe::decode) {
+        match (next.role, next.len) {
+            (Role::Program(0), _) | (_, None) => break,
+            (_, Some(len)) => bytes += len,
+        }
+    }
+    (bytes <= data.len()).then_some((bytes, first.samples))
+}
+
+/// Bytes of an AC-3 syncframe: six blocks at the nominal rate, in words of 16 bits (table 4.13).
+fn basic_bytes(data: &[u8]) -> Option<usize> {
+    let &[_, _, _, _, code, _] = data.first_chunk()?;
+    let bit_rate = *BIT_RATES.get(usize::from(code & 0x3f) >> 1)?;
+    let words = match code >> 6 {
+        0 => bit_rate * 2,
+        // At 44.1 kHz every other frame may have a word more.
+        1 => bit_rate * 96_000 / 44_100 + u32::from(code & 1),
+        _ => bit_rate * 3,
+    };
+    Some(words as usize * 2)
+}
+
 /// Where a syncframe belongs (`strmtyp`).
 enum Role {
     /// An independent substream, by its number.
@@ -383,6 +420,27 @@ mod tests {
         let (short, long) = (Config::decode(&short).unwrap(), Config::decode(&long).unwrap());
         assert_ne!(short.data_rate_kbps(), long.data_rate_kbps());
         assert_eq!(short, long);
+    }
+
+    #[test]
+    fn frames_tell_their_length() {
+        let mut data = AC3_51.to_vec();
+        data.resize(4000, 0);
+        assert_eq!(frame(&data), Some((1792, 1536))); // 448 kbit/s at 48 kHz
+        assert_eq!(frame(&data[..1791]), None);
+        // 128 kbit/s at 44.1 kHz, without and with its padding word; and at 32 kHz.
+        for (code, bytes) in [(0x40 | 16, 556), (0x40 | 17, 558), (0x80 | 16, 768)] {
+            data[4] = code;
+            assert_eq!(frame(&data), Some((bytes, 1536)));
+        }
+        data[4] = 0x3f;
+        assert_eq!(frame(&data), None);
+        let (main, more) = (enhanced(0, 0, 1, 7, 1, [0; 4]), enhanced(1, 0, 1, 2, 0, [0; 4]));
+        let unit = [&main[..], &more, &main, &more].concat();
+        assert_eq!(frame(&unit), Some((32, 512)));
+        assert_eq!(frame(&unit[..31]), None);
+        assert_eq!(frame(&main), Some((16, 512)));
+        assert_eq!(frame(&[]), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! AV1 (AV1 Bitstream & Decoding Process Specification; `av1C` and the codec string of AV1 Codec ISO Media File
 //! Format Binding 2.3 and 5).
 
-mod obu;
+pub mod obu;
 mod sequence;
 
 use bytes::{BufMut, Bytes, BytesMut};

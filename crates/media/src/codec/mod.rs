@@ -7,6 +7,7 @@ pub mod aac;
 pub mod ac3;
 pub mod av1;
 pub mod flac;
+pub mod g711;
 pub mod h264;
 pub mod h265;
 pub mod mpa;
@@ -44,6 +45,8 @@ pub enum Codec {
     Opus(opus::Config),
     /// FLAC, RFC 9639.
     Flac(flac::Config),
+    /// G.711, A-law or µ-law, ITU-T G.711.
+    G711(g711::Config),
     /// Something we do not parse: carried by MPEG-TS outputs as it came.
     Opaque(opaque::Config),
 }
@@ -53,7 +56,9 @@ impl Codec {
     pub fn kind(&self) -> Kind {
         match self {
             Self::H264(_) | Self::H265(_) | Self::Av1(_) | Self::Vp9(_) => Kind::Video,
-            Self::Aac(_) | Self::Mpa(_) | Self::Ac3(_) | Self::Opus(_) | Self::Flac(_) => Kind::Audio,
+            Self::Aac(_) | Self::Mpa(_) | Self::Ac3(_) | Self::Opus(_) | Self::Flac(_) | Self::G711(_) => {
+                Kind::Audio
+            }
             Self::Opaque(_) => Kind::Data,
         }
     }
@@ -70,6 +75,7 @@ impl Codec {
             Self::Ac3(config) => config.name(),
             Self::Opus(_) => "Opus",
             Self::Flac(_) => "FLAC",
+            Self::G711(_) => "G.711",
             Self::Opaque(_) => "data",
         }
     }
@@ -86,7 +92,7 @@ impl Codec {
             Self::Ac3(config) => config.codec_string(),
             Self::Opus(_) => "opus".to_owned(),
             Self::Flac(_) => "fLaC".to_owned(),
-            Self::Opaque(_) => return None,
+            Self::G711(_) | Self::Opaque(_) => return None,
         })
     }
 
@@ -109,6 +115,7 @@ impl Codec {
             Self::Ac3(config) => Some(config.audio()),
             Self::Opus(config) => Some(config.audio()),
             Self::Flac(config) => Some(config.audio()),
+            Self::G711(config) => Some(config.audio()),
             _ => None,
         }
     }
@@ -226,6 +233,9 @@ mod tests {
         );
         assert!(flac.is_random_access(&[]));
         assert_eq!(flac.reorder_depth(), Some(0));
+        let g711 = Codec::G711(g711::Config::new(g711::Law::Mu, 8000, 1).unwrap());
+        assert_eq!((g711.kind(), g711.name(), g711.codec_string()), (Kind::Audio, "G.711", None));
+        assert!(g711.is_random_access(&[]) && g711.audio().is_some());
         let opaque = Codec::Opaque(opaque::Config { stream_type: 0x86, descriptors: Bytes::new() });
         assert_eq!((opaque.kind(), opaque.codec_string(), opaque.reorder_depth()), (Kind::Data, None, None));
     }

@@ -86,6 +86,37 @@ impl Config {
     }
 }
 
+/// `bitrate_index` 1 to 14 in kbit/s (11172-3 2.4.2.3 and 13818-3 2.4.2.3): layers I, II and III, then the lower rates of
+/// layer I and of the other two.
+const BIT_RATES: [[u32; 14]; 5] = [
+    [32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
+    [32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384],
+    [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
+    [32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256],
+    [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
+];
+
+/// Bytes of the frame that begins here, header included (11172-3 2.4.3.1).
+///
+/// None for what is no header, and for the free format, whose frames do not tell their length.
+pub fn frame_bytes(frame: &[u8]) -> Option<usize> {
+    let config = Config::decode(frame).ok()?;
+    let &[_, _, third, _] = frame.first_chunk()?;
+    let row = match (config.mpeg1, config.layer) {
+        (true, layer) => usize::from(layer) - 1,
+        (false, 1) => 3,
+        (false, _) => 4,
+    };
+    let bit_rate = BIT_RATES.get(row)?.get(usize::from(third >> 4).checked_sub(1)?)? * 1000;
+    let padding = u32::from(third >> 1 & 1);
+    let bytes = match config.layer {
+        // Slots of 4 bytes.
+        1 => (12 * bit_rate / config.sample_rate + padding) * 4,
+        _ => config.audio().samples_per_frame? / 8 * bit_rate / config.sample_rate + padding,
+    };
+    Some(bytes as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +138,23 @@ mod tests {
         assert_eq!(config.codec_string(), "mp4a.40.34");
         assert!(config.is_mpeg1());
         assert_eq!(Config::decode(&[0xff, 0xfd, 0xa4, 0]).unwrap().codec_string(), "mp4a.40.33");
+    }
+
+    /// Lengths that are known of streams everywhere: 417 and 418 bytes are those of 128 kbit/s at 44.1 kHz.
+    #[test]
+    fn frames_tell_their_length() {
+        for (header, bytes) in [
+            ([0xff, 0xfb, 0x90, 0x64], Some(417)),
+            ([0xff, 0xfb, 0x92, 0x64], Some(418)),
+            ([0xff, 0xf3, 0x84, 0xc4], Some(192)), // 64 kbit/s at 24 kHz
+            ([0xff, 0xfd, 0xa4, 0x00], Some(576)), // layer II, 192 kbit/s at 48 kHz
+            ([0xff, 0xff, 0xa8, 0x00], Some(480)), // layer I, 320 kbit/s at 32 kHz
+            ([0xff, 0xfb, 0x00, 0x64], None),      // free format
+            ([0x00, 0xfb, 0x90, 0x64], None),
+        ] {
+            assert_eq!(frame_bytes(&header), bytes, "{header:x?}");
+        }
+        assert_eq!(frame_bytes(&[0xff, 0xfb, 0x90]), None);
     }
 
     #[test]

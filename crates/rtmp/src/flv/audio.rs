@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes};
 
 use media::TrackId;
+use media::codec::g711::{self, Law};
 
 use super::FourCc;
 use super::enhanced::{self, Content, Packet, Packets};
@@ -19,10 +20,18 @@ fn codec(format: u8) -> Result<FourCc, &'static str> {
         0 | 3 => "PCM audio",
         1 => "ADPCM audio",
         4..=6 => "Nellymoser audio",
-        7 | 8 => "G.711 audio",
         11 => "Speex audio",
         _ => "audio with a reserved sound format",
     })
+}
+
+/// `SoundFormat` 7 and 8.
+fn law(format: u8) -> Option<Law> {
+    match format {
+        7 => Some(Law::A),
+        8 => Some(Law::Mu),
+        _ => None,
+    }
 }
 
 /// The packets of an audio tag's body.
@@ -32,6 +41,13 @@ pub(super) fn packets(mut body: Bytes) -> Result<Packets, Error> {
     let Some(&first) = body.first() else { return Ok(Packets::None) };
     if first >> 4 == EX_HEADER {
         return enhanced::audio(body);
+    }
+    if let Some(law) = law(first >> 4) {
+        // Whatever `SoundRate` says, which has no word for it: 8 kHz (E.4.2.1, on these two formats).
+        let channels = 1 + (first & 1);
+        body.advance(1);
+        let config = g711::Config::new(law, g711::SAMPLE_RATE, channels)?;
+        return Ok(Packets::G711(config, body));
     }
     let fourcc = match codec(first >> 4) {
         Ok(fourcc) => fourcc,
@@ -83,6 +99,16 @@ mod tests {
     fn mp3_has_nothing_but_frames() {
         let data = Bytes::from_static(b"\xff\xfb");
         assert_eq!(parse(b"\x2f\xff\xfb"), one(FourCc::Mp3, Content::Unit { cts_ms: 0, data }));
+    }
+
+    #[test]
+    fn g711_is_told_by_the_first_byte_alone() {
+        for (body, law, channels) in
+            [(b"\x72x", Law::A, 1), (b"\x73x", Law::A, 2), (b"\x82x", Law::Mu, 1), (b"\x8fx", Law::Mu, 2)]
+        {
+            let config = g711::Config::new(law, 8000, channels).unwrap();
+            assert_eq!(parse(body), Ok(Packets::G711(config, Bytes::from_static(b"x"))));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use media::TrackId;
+use media::{Codec, TrackId};
 
 use super::enhanced::{Content, MAX_TRACKS, Packet, Packets};
 use super::track::{Track, Unit};
@@ -47,6 +47,16 @@ impl Demux {
             Packets::None => Ok(()),
             Packets::Unsupported(what) => {
                 self.report(what);
+                Ok(())
+            }
+            Packets::G711(config, data) => {
+                let id = TrackId::AUDIO;
+                let changed = self.tracks.entry(id).or_default().change(Codec::G711(config));
+                self.out.extend(changed.map(|codec| Media::Track { id, codec }));
+                if !data.is_empty() {
+                    let (dts_ms, dts_offset_ns, cts_ms, key) = (tag.timestamp_ms, 0, 0, true);
+                    self.out.push_back(Media::Frame { track: id, dts_ms, dts_offset_ns, cts_ms, key, data });
+                }
                 Ok(())
             }
             // Damage in one track must not cost the others.

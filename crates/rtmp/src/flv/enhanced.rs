@@ -6,6 +6,7 @@
 use bytes::{Buf, Bytes};
 
 use media::TrackId;
+use media::codec::g711;
 
 use super::video::signed_24;
 use crate::Error;
@@ -87,6 +88,8 @@ pub(super) enum Packets {
     None,
     /// One packet for each track.
     Some(Vec<Packet>),
+    /// Sound of the one codec that Enhanced RTMP has no name for.
+    G711(g711::Config, Bytes),
     /// Something that we lack, by its name.
     Unsupported(String),
 }

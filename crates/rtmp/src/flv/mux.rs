@@ -1,8 +1,8 @@
 //! Tracks and frames to the bodies of tags: [`Demux`](super::Demux) the other way.
 //!
 //! A frame's body is a [`Head`] of a few bytes and the frame's own payload, which nobody copies. One access unit makes
-//! one body. H.264, AAC and MP3 are written as FLV always had them, so that every peer can read them; all else needs
-//! a peer that announces it ([`Caps`]).
+//! one body. H.264, AAC, MP3 and G.711 are written as FLV always had them, so that every peer can read them; all else
+//! needs a peer that announces it ([`Caps`]).
 
 mod caps;
 mod description;
@@ -14,7 +14,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use media::codec::mpa;
+use media::codec::{g711, mpa};
 use media::{AudioInfo, Codec, Kind, VideoInfo};
 
 use super::{FourCc, TagKind};
@@ -73,6 +73,8 @@ enum Layout {
     Aac,
     /// `SoundFormat` 2 or 14, with the first byte of the body.
     Mp3(u8),
+    /// `SoundFormat` 7 or 8, with the first byte of the body.
+    G711(u8),
     /// Enhanced RTMP.
     Enhanced(FourCc),
 }
@@ -105,7 +107,7 @@ impl Track {
     }
 
     /// The body that tells the configuration, to be sent before the first frame and when it has changed. None for MP3,
-    /// AC-3 and E-AC-3, whose frames tell it themselves.
+    /// AC-3, E-AC-3 and G.711, whose bodies tell it themselves.
     pub fn sequence_header(&self) -> Option<&Bytes> {
         self.sequence_header.as_ref()
     }
@@ -116,7 +118,7 @@ impl Track {
         match self.layout {
             Layout::Avc => Head::new([&[frame_type(key) | 7, 1], &signed_24(cts_ms), &[]]),
             Layout::Aac => Head::new([&[AAC, 1], &[], &[]]),
-            Layout::Mp3(first) => Head::new([&[first], &[], &[]]),
+            Layout::Mp3(first) | Layout::G711(first) => Head::new([&[first], &[], &[]]),
             Layout::Enhanced(fourcc) => {
                 let name = fourcc.name().as_bytes();
                 if !fourcc.is_video() {
@@ -137,7 +139,7 @@ impl Track {
         match self.layout {
             Layout::Avc => 7.0,
             Layout::Aac => 10.0,
-            Layout::Mp3(first) => f64::from(first >> 4),
+            Layout::Mp3(first) | Layout::G711(first) => f64::from(first >> 4),
             Layout::Enhanced(fourcc) => {
                 let name = fourcc.name().bytes();
                 f64::from(name.fold(0u32, |number, byte| number << 8 | u32::from(byte)))
@@ -174,6 +176,9 @@ fn layout(codec: &Codec, caps: Caps) -> Result<Layout, Reason> {
             Some(first) => return Ok(Layout::Mp3(first)),
             None => FourCc::Mp3,
         },
+        Codec::G711(config) => {
+            return g711(config).map(Layout::G711).ok_or(Reason::NoForm { codec: "G.711 of this rate" });
+        }
         Codec::H265(_) => FourCc::Hevc,
         Codec::Av1(_) => FourCc::Av1,
         Codec::Vp9(_) => FourCc::Vp9,
@@ -204,12 +209,25 @@ fn mp3(config: &mpa::Config) -> Option<u8> {
     Some(format << 4 | rate << 2 | SIXTEEN_BITS | u8::from(channels == 2))
 }
 
+/// The first byte of G.711 (E.4.2.1), none for what FLV cannot tell. `SoundRate` is 0, as ffmpeg has it: 8 kHz is not among
+/// its rates, and is what these formats have.
+fn g711(config: &g711::Config) -> Option<u8> {
+    const SIXTEEN_BITS: u8 = 1 << 1;
+    let AudioInfo { sample_rate, channels, .. } = config.audio();
+    let format = match config.law() {
+        g711::Law::A => 7,
+        g711::Law::Mu => 8,
+    };
+    (sample_rate == g711::SAMPLE_RATE && channels <= 2)
+        .then_some(format << 4 | SIXTEEN_BITS | u8::from(channels == 2))
+}
+
 fn sequence_header(layout: Layout, codec: &Codec) -> Option<Bytes> {
     let mut body = BytesMut::new();
     match layout {
         Layout::Avc => body.put_slice(&[frame_type(true) | 7, 0, 0, 0, 0]),
         Layout::Aac => body.put_slice(&[AAC, 0]),
-        Layout::Mp3(_) => return None,
+        Layout::Mp3(_) | Layout::G711(_) => return None,
         Layout::Enhanced(fourcc) => {
             let first = if fourcc.is_video() { EX_VIDEO | frame_type(true) } else { EX_AUDIO };
             body.put_u8(first | SEQUENCE_START);
@@ -302,6 +320,17 @@ mod tests {
             assert_eq!(head(&mp3(header), true, 0), [first]);
             assert_eq!(Track::new(&mp3(header), Caps::LEGACY).unwrap().sequence_header(), None);
         }
+    }
+
+    #[test]
+    fn g711_of_8_khz() {
+        let g711 = |law, rate, channels| Codec::G711(g711::Config::new(law, rate, channels).unwrap());
+        assert_eq!(head(&g711(g711::Law::A, 8000, 1), true, 0), b"\x72");
+        assert_eq!(head(&g711(g711::Law::Mu, 8000, 2), true, 0), b"\x83");
+        let track = Track::new(&g711(g711::Law::Mu, 8000, 1), Caps::LEGACY).unwrap();
+        assert_eq!((track.sequence_header(), track.codec_id()), (None, 8.0));
+        let reason = carries(&g711(g711::Law::A, 16_000, 1), Caps::ALL).unwrap_err();
+        assert_eq!(reason.to_string(), "RTMP has no form for G.711 of this rate");
     }
 
     #[test]

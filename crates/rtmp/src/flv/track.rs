@@ -85,7 +85,8 @@ impl Track {
         })
     }
 
-    fn change(&mut self, codec: Codec) -> Option<Codec> {
+    /// The configuration, if it was not this one before.
+    pub(super) fn change(&mut self, codec: Codec) -> Option<Codec> {
         if self.codec.as_ref() == Some(&codec) {
             return None;
         }

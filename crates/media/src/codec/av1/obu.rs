@@ -3,26 +3,33 @@
 use bytes::{BufMut, BytesMut};
 
 /// `obu_type` of a sequence header (AV1 6.2.2).
-pub(super) const SEQUENCE_HEADER: u8 = 1;
+pub const SEQUENCE_HEADER: u8 = 1;
 /// `obu_type` of a temporal delimiter.
-pub(super) const TEMPORAL_DELIMITER: u8 = 2;
+pub const TEMPORAL_DELIMITER: u8 = 2;
 /// `obu_type` of a frame header.
-pub(super) const FRAME_HEADER: u8 = 3;
+pub const FRAME_HEADER: u8 = 3;
 /// `obu_type` of a frame header with its tile group.
-pub(super) const FRAME: u8 = 6;
-/// `obu_has_size_field`.
-pub(super) const HAS_SIZE: u8 = 0b10;
+pub const FRAME: u8 = 6;
+/// `obu_type` of a tile list.
+pub const TILE_LIST: u8 = 8;
+/// `obu_has_size_field`, in the first byte of a unit.
+pub const HAS_SIZE: u8 = 0b10;
 /// `obu_extension_flag`.
 const HAS_EXTENSION: u8 = 0b100;
 
-/// One unit without its header.
-pub(super) struct Obu<'a> {
-    pub(super) kind: u8,
-    pub(super) payload: &'a [u8],
+/// One unit, by its parts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Obu<'a> {
+    /// `obu_type`.
+    pub kind: u8,
+    /// The header: one byte, or two with an extension.
+    pub header: &'a [u8],
+    /// What follows header and size.
+    pub payload: &'a [u8],
 }
 
 /// The units of a temporal unit. One without a size field reaches to the end; a malformed one ends the iteration.
-pub(super) fn units(mut data: &[u8]) -> impl Iterator<Item = Obu<'_>> {
+pub fn units(mut data: &[u8]) -> impl Iterator<Item = Obu<'_>> {
     std::iter::from_fn(move || {
         let (unit, rest) = split(data)?;
         data = rest;
@@ -30,23 +37,21 @@ pub(super) fn units(mut data: &[u8]) -> impl Iterator<Item = Obu<'_>> {
     })
 }
 
-/// The unit at the front and what follows it.
-pub(super) fn split(data: &[u8]) -> Option<(Obu<'_>, &[u8])> {
-    let (&header, mut rest) = data.split_first()?;
+/// The unit at the front and what follows it; none if it is malformed or longer than the data.
+pub fn split(data: &[u8]) -> Option<(Obu<'_>, &[u8])> {
+    let &first = data.first()?;
     // obu_forbidden_bit
-    if header & 0x80 != 0 {
+    if first & 0x80 != 0 {
         return None;
     }
-    if header & HAS_EXTENSION != 0 {
-        rest = rest.get(1..)?;
-    }
-    let len = if header & HAS_SIZE == 0 { rest.len() } else { leb128(&mut rest)? };
+    let (header, mut rest) = data.split_at_checked(if first & HAS_EXTENSION == 0 { 1 } else { 2 })?;
+    let len = if first & HAS_SIZE == 0 { rest.len() } else { leb128(&mut rest)? };
     let (payload, rest) = rest.split_at_checked(len)?;
-    Some((Obu { kind: header >> 3 & 0x0f, payload }, rest))
+    Some((Obu { kind: first >> 3 & 0x0f, header, payload }, rest))
 }
 
-/// `leb128()` (AV1 4.10.5): at most eight bytes, and a value that fits 32 bits.
-fn leb128(data: &mut &[u8]) -> Option<usize> {
+/// `leb128()` (AV1 4.10.5), taken off the front: at most eight bytes, and a value that fits 32 bits.
+pub fn leb128(data: &mut &[u8]) -> Option<usize> {
     let mut value = 0u64;
     for index in 0..8 {
         let (&byte, rest) = data.split_first()?;
@@ -59,7 +64,8 @@ fn leb128(data: &mut &[u8]) -> Option<usize> {
     None
 }
 
-pub(super) fn put_leb128(out: &mut BytesMut, mut value: usize) {
+/// `leb128()` in as few bytes as it takes.
+pub fn put_leb128(out: &mut BytesMut, mut value: usize) {
     while value > 0x7f {
         out.put_u8(value as u8 | 0x80);
         value >>= 7;

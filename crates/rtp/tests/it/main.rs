@@ -1,0 +1,4 @@
+//! RTP as its users see it.
+
+mod descriptions;
+mod round_trip;
