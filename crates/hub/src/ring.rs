@@ -103,6 +103,10 @@ impl<T: Item> Ring<T> {
 
     /// Appends several items with one wake-up of the readers.
     pub fn extend(&self, items: impl IntoIterator<Item = T>) {
+        let mut items = items.into_iter().peekable();
+        if items.peek().is_none() {
+            return;
+        }
         let mut shared = lock(&self.shared);
         for item in items {
             let unread = shared.readers.values().min().copied();

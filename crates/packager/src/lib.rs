@@ -17,6 +17,7 @@ mod measure;
 pub mod pace;
 mod program;
 pub mod rtmp;
+pub mod rtp;
 pub mod segment;
 mod settings;
 mod starts;

@@ -161,6 +161,16 @@ impl Address {
     }
 }
 
+/// What is wrong with a path, for log and peer: without what follows a mark that often comes before a key.
+pub(crate) fn without_key(path: &str, error: &CodeError) -> String {
+    match path.split_once(['&', ';', '=', '?']) {
+        None => error.to_string(),
+        Some((before, _)) => {
+            format!("{before:?} is followed by what no stream code has; a key is given as ?key=")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,5 +221,16 @@ mod tests {
     fn errors_name_the_value() {
         let error = "a b".parse::<Code>().expect_err("a blank");
         assert_eq!(error.to_string(), "stream code \"a b\" has ' ': only A-Z a-z 0-9 _ - and / are allowed");
+    }
+
+    #[test]
+    fn a_key_that_was_put_in_the_wrong_place_is_not_repeated() {
+        for path in ["live/news&key=secret", "live/news;key=secret", "live/key=secret"] {
+            let error = Address::from_app_path(path).expect_err("no code");
+            let said = without_key(path, &error);
+            assert!(!said.contains("secret") && said.contains("?key="), "{said}");
+        }
+        let error = Address::from_app_path("live/a b").expect_err("no code");
+        assert!(without_key("live/a b", &error).contains("' '"));
     }
 }

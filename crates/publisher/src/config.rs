@@ -2,6 +2,7 @@
 //! configuration file and the API have types of their own in `server` and end here.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,6 +65,11 @@ pub struct Listeners {
     pub rtmps: Listener,
     /// RTSP, 8554 by default.
     pub rtsp: Listener,
+    /// RTSP over TLS, off and 8322 by default. It needs [`Settings::tls`].
+    pub rtsps: Listener,
+    /// UDP ports for media of RTSP, 20000 to 20999 by default: two for all players of an address of ours, and two for each
+    /// track of a publisher.
+    pub rtsp_udp_ports: RangeInclusive<u16>,
     /// SRT, 9999 by default.
     pub srt: Listener,
     /// SRT receiver latency, 120 ms by default.
@@ -198,8 +204,8 @@ pub struct Protocols {
 }
 
 impl Protocols {
-    /// What this version can deliver: HLS, DASH, RTMP and HTTP MPEG-TS.
-    pub const BUILT: Self = Self { hls: true, dash: true, rtsp: false, rtmp: true, srt: false, mpegts: true };
+    /// What this version can deliver: all but SRT.
+    pub const BUILT: Self = Self { hls: true, dash: true, rtsp: true, rtmp: true, srt: false, mpegts: true };
 }
 
 /// One stream as configured.
@@ -229,6 +235,8 @@ impl Default for Listeners {
             rtmp: listener(1935),
             rtmps: Listener { enabled: false, ..listener(1936) },
             rtsp: listener(8554),
+            rtsps: Listener { enabled: false, ..listener(8322) },
+            rtsp_udp_ports: 20_000..=20_999,
             srt: listener(9999),
             srt_latency: Duration::from_millis(120),
             srt_passphrase: None,

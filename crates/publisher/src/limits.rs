@@ -9,16 +9,16 @@ use std::time::Duration;
 /// The bounds, as configured. A bound of zero lets nobody in.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Limits {
-    /// Open TCP connections, of HTTP and RTMP together.
+    /// Open TCP connections, of HTTP, RTMP and RTSP together.
     pub connections: u64,
     /// Open TCP connections of one address, which is a network of 64 bits with IPv6. Loopback is exempt: a proxy on this
     /// machine brings everybody.
     pub connections_per_address: u64,
-    /// From the connection to the end of the first request head (HTTP) or of the handshake (RTMP).
+    /// From the connection to the end of the first request head (HTTP, RTSP) or of the handshake (RTMP).
     pub handshake_timeout: Duration,
-    /// Bytes of the head of an HTTP request.
+    /// Bytes of the head of a request of HTTP or RTSP.
     pub request_head_bytes: u64,
-    /// RTMP connections that neither publish nor have ended.
+    /// Connections of RTMP and RTSP that neither publish nor play nor have ended.
     pub publishers_in_handshake: u64,
     /// Viewers of one stream, on all its outputs together.
     pub viewers_per_stream: u64,
@@ -59,6 +59,13 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Those of an RTSP session. A request has the head of an HTTP request.
+    pub(crate) fn rtsp(&self) -> rtsp::Limits {
+        let defaults = rtsp::Limits::default();
+        let head_bytes = usize::try_from(self.request_head_bytes).unwrap_or(usize::MAX);
+        rtsp::Limits { head_bytes, first_request: self.handshake_timeout, ..defaults }
+    }
+
     /// Those of an RTMP session.
     pub(crate) fn rtmp(&self) -> rtmp::Limits {
         let bytes = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -210,6 +217,18 @@ impl Refusal {
         Self::AmfDepth,
         Self::AmfValues,
     ];
+
+    /// What an RTSP session ran into, if it was one of the limits.
+    pub(crate) fn of_rtsp(error: &rtsp::Error) -> Option<Self> {
+        match error.cause() {
+            rtsp::Error::Timeout(rtsp::server::Timer::FirstRequest) => Some(Self::HandshakeTimeout),
+            rtsp::Error::Limit {
+                what: "bytes of a request's head" | "bytes of a request's first line",
+                ..
+            } => Some(Self::RequestHeadBytes),
+            _ => None,
+        }
+    }
 
     /// What an RTMP session ran into, if it was one of the limits.
     pub(crate) fn of_rtmp(error: &rtmp::Error) -> Option<Self> {

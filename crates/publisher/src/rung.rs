@@ -13,6 +13,7 @@ use crate::config::{self, Rendition};
 use crate::output::carrier;
 use crate::output::cutting::Cutting;
 use crate::output::rtmp::Rtmp;
+use crate::output::rtsp::{Rtsp, udp};
 use crate::output::ts;
 use crate::session::{Ended, Open, Session};
 use crate::status::{RenditionStatus, SourceStatus};
@@ -37,6 +38,9 @@ pub(crate) struct Rung {
     pub(crate) ts: Arc<ts::Output>,
     pub(crate) cutting: Arc<Cutting>,
     pub(crate) rtmp: carrier::Output<Rtmp>,
+    pub(crate) rtsp: carrier::Output<Rtsp>,
+    /// Its players over UDP.
+    pub(crate) rtsp_udp: Arc<udp::Sender>,
     /// Its name in the log; none where the stream has no ladder.
     shown: Option<String>,
     source: Mutex<Option<Arc<Session>>>,
@@ -87,6 +91,7 @@ impl Rung {
         ts: Arc<ts::Output>,
         cutting: Arc<Cutting>,
         rtmp: carrier::Output<Rtmp>,
+        rtsp: carrier::Output<Rtsp>,
     ) -> Self {
         Self {
             code: stream.code.clone(),
@@ -97,6 +102,8 @@ impl Rung {
             ts,
             cutting,
             rtmp,
+            rtsp,
+            rtsp_udp: Arc::default(),
             source: Mutex::new(None),
             last_error: Mutex::new(None),
             damage_logged: Mutex::new(None),
@@ -237,6 +244,7 @@ impl Rung {
         self.cutting.stopped().await;
         self.ts.stopped().await;
         self.rtmp.stopped().await;
+        self.rtsp.stopped().await;
     }
 
     /// How good the rung is for a viewer who named none.
@@ -247,7 +255,8 @@ impl Rung {
     /// What viewers will miss, as sentences.
     fn warnings(&self, media: &hub::Status) -> Vec<String> {
         let of_outputs =
-            self.ts.warnings().into_iter().chain(self.cutting.warnings()).chain(self.rtmp.warnings());
+            [self.ts.warnings(), self.cutting.warnings(), self.rtmp.warnings(), self.rtsp.warnings()];
+        let of_outputs = of_outputs.into_iter().flatten();
         let silent = media.tracks.iter().any(|track| track.silent).then(|| SOUND_AWAY.to_owned());
         of_outputs.chain(silent).chain(lock(&self.unsupported).iter().cloned()).collect()
     }

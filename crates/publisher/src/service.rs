@@ -20,9 +20,12 @@ use crate::limits::{Admission, Gate, Gates, LimitStatus, Refusal};
 use crate::output::carrier;
 use crate::output::cutting::Cutting;
 use crate::output::rtmp::Rtmp;
+use crate::output::rtsp::Rtsp;
 use crate::output::segmented::{Outputs, Segmented};
 use crate::output::{dash, disk, hls, ts};
 use crate::refusals::Refusals;
+use crate::rtsp::PlayPairs;
+use crate::rtsp::ports::Ports;
 use crate::rung::{Refused, Rung};
 use crate::session::{Ended, Open, Opening, Role, Sessions};
 use crate::status::StreamStatus;
@@ -47,6 +50,9 @@ pub struct Service {
     pub(crate) refusals: Refusals,
     pub(crate) gates: Arc<Gates>,
     pub(crate) fan_out: Arc<FanOut>,
+    /// Sockets that players of RTSP over UDP are sent from, and the ports that they and those of publishers are taken from.
+    pub(crate) play_pairs: PlayPairs,
+    pub(crate) udp_ports: Ports,
     listeners: Mutex<Listeners>,
     streams: Mutex<BTreeMap<Code, Slot>>,
     /// Push destinations so far.
@@ -183,7 +189,8 @@ impl Service {
     pub fn for_testing() -> Arc<Self> {
         let mut settings = Settings::default();
         let listeners = &mut settings.listeners;
-        for listener in [&mut listeners.rtmp, &mut listeners.rtmps, &mut listeners.rtsp, &mut listeners.srt] {
+        let Listeners { rtmp, rtmps, rtsp, rtsps, srt, .. } = listeners;
+        for listener in [rtmp, rtmps, rtsp, rtsps, srt] {
             listener.listen_host = Some(std::net::Ipv4Addr::LOCALHOST.into());
             listener.port = 0;
         }
@@ -195,6 +202,8 @@ impl Service {
         Ok(Self {
             gates: Arc::new(gates),
             fan_out: Arc::new(FanOut::start(fan_out(&settings)).map_err(Error::Threads)?),
+            play_pairs: PlayPairs::default(),
+            udp_ports: Ports::default(),
             clock: Clock::start(),
             sessions: Arc::default(),
             refusals: Refusals::default(),
@@ -298,8 +307,10 @@ impl Service {
             clock,
             cancel.clone(),
         );
-        let rtmp = carrier::Output::new(Rtmp, Arc::clone(&hub), code.clone(), limits, cancel.clone());
-        Arc::new(Rung::new(config, rendition, hub, ts, cutting, rtmp))
+        let rtmp = carrier::Output::new(Rtmp, Arc::clone(&hub), code.clone(), clock, limits, cancel.clone());
+        let rtsp =
+            carrier::Output::new(Rtsp::new(), Arc::clone(&hub), code.clone(), clock, limits, cancel.clone());
+        Arc::new(Rung::new(config, rendition, hub, ts, cutting, rtmp, rtsp))
     }
 
     /// Stops a stream: ends its inputs, viewers and workers, waits for them, and removes its segments.
@@ -496,6 +507,16 @@ impl Service {
     /// The id of the next push destination.
     pub(crate) fn next_push(&self) -> u64 {
         self.pushes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// What is kept for a viewer that lags.
+    pub(crate) fn viewer_limits(&self) -> hub::Limits {
+        viewer_limits(&self.settings)
+    }
+
+    /// The key that publishers of a stream must have, if it runs and wants one.
+    pub(crate) fn stream_key(&self, code: &Code) -> Option<config::Secret> {
+        self.streams().get(code).and_then(Slot::running)?.config().stream_key.clone()
     }
 
     /// Ends with the service.

@@ -24,6 +24,10 @@ pub enum Protocol {
     Rtmp,
     /// RTMP over TLS.
     Rtmps,
+    /// RTSP.
+    Rtsp,
+    /// RTSP over TLS.
+    Rtsps,
     /// A local file that is read in real time.
     File,
     /// HTTP MPEG-TS.
@@ -69,6 +73,8 @@ pub enum Ended {
     Internal,
     /// An HLS viewer asked for nothing more for this long.
     Idle(Duration),
+    /// A track has become another one than the player set up: it has to ask again.
+    TracksChanged,
     /// The peer broke the protocol.
     Protocol(String),
     /// The connection or file failed.
@@ -89,6 +95,7 @@ impl fmt::Display for Ended {
             Self::TooSlow(time) => write!(f, "too slow: behind for {:.0} s", time.as_secs_f64()),
             Self::Internal => f.write_str("internal error"),
             Self::Idle(time) => write!(f, "no request for {:.0} s", time.as_secs_f64()),
+            Self::TracksChanged => f.write_str("a track that it plays is coded otherwise now"),
             Self::Protocol(error) => write!(f, "protocol error: {error}"),
             Self::Io(error) => write!(f, "connection failed: {error}"),
         }
@@ -100,6 +107,8 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Rtmp => "rtmp",
             Self::Rtmps => "rtmps",
+            Self::Rtsp => "rtsp",
+            Self::Rtsps => "rtsps",
             Self::File => "file",
             Self::MpegTs => "mpegts",
             Self::Hls => "hls",
@@ -135,6 +144,17 @@ impl Origin {
     }
 }
 
+/// How the packets of one track arrive.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Reception {
+    /// Lost so far: those that came neither in time nor late.
+    pub packets_lost: u64,
+    /// The part that was lost between the last two reports, 0 to 1.
+    pub fraction_lost: f32,
+    /// How unevenly they come (RFC 3550 6.4.1).
+    pub jitter: Duration,
+}
+
 /// One publisher or viewer.
 #[derive(Debug)]
 pub struct Session {
@@ -161,6 +181,8 @@ pub struct Session {
     /// Monotonic milliseconds of the last media, or of the opening.
     media_ms: AtomicU64,
     skips: AtomicU64,
+    /// By track, where packets can be lost on the way.
+    reception: Mutex<BTreeMap<usize, Reception>>,
     cancel: CancellationToken,
     /// Why it was cancelled, set before the token is.
     why: Mutex<Option<Ended>>,
@@ -190,6 +212,22 @@ impl Session {
     /// Counts a skip to a later key frame, for a viewer that was too slow.
     pub fn add_skip(&self) {
         self.skips.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes what is known of how the packets of a track arrive: what a player reports, or what we count of a publisher's.
+    pub(crate) fn note_reception(&self, track: usize, reception: Reception) {
+        self.reception.lock().unwrap_or_else(PoisonError::into_inner).insert(track, reception);
+    }
+
+    /// How the packets of its tracks arrive, over UDP: the tracks by their numbers in the description, with what was heard
+    /// last. Empty where nothing was.
+    pub fn reception(&self) -> BTreeMap<usize, Reception> {
+        self.reception.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Packets lost on the way so far, of all its tracks.
+    pub fn packets_lost(&self) -> u64 {
+        self.reception().values().map(|reception| reception.packets_lost).sum()
     }
 
     /// Skips so far.
@@ -292,6 +330,7 @@ impl Sessions {
             bytes: AtomicU64::new(0),
             media_ms: AtomicU64::new(0),
             skips: AtomicU64::new(0),
+            reception: Mutex::default(),
             cancel: parent.child_token(),
             why: Mutex::new(None),
         });
@@ -326,6 +365,7 @@ impl Sessions {
             seconds = session.opened.elapsed().as_secs(),
             bytes = session.bytes(),
             skips = session.skips(),
+            lost = Some(session.packets_lost()).filter(|&lost| lost > 0),
             reason = %reason,
             "{} closed",
             session.role
@@ -423,6 +463,7 @@ mod tests {
             Ended::TooSlow(second),
             Ended::Internal,
             Ended::Idle(second),
+            Ended::TracksChanged,
             Ended::Protocol("x".to_owned()),
             Ended::Io("x".to_owned()),
         ];

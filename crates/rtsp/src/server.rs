@@ -27,7 +27,7 @@ mod session;
 mod uri;
 
 pub use request::Request;
-pub use session::{Session, Stats};
+pub use session::{PlayAnswer, Session, Stats};
 
 use std::fmt;
 use std::net::IpAddr;

@@ -51,6 +51,9 @@ Play it:
   vlc {http}/{CODE}/mpegts
 "
     );
+    if let Some(rtsp) = &addresses.rtsp {
+        text += &format!("  ffplay {rtsp}/live/{CODE}\n");
+    }
     if let Some(rtmp) = &addresses.rtmp {
         text += &format!(
             "
@@ -70,14 +73,18 @@ mod tests {
 
     #[test]
     fn the_greeting_has_every_url() {
-        let addresses =
-            Addresses { http: "http://localhost:8080".to_owned(), rtmp: Some("rtmp://localhost".to_owned()) };
+        let addresses = Addresses {
+            http: "http://localhost:8080".to_owned(),
+            rtmp: Some("rtmp://localhost".to_owned()),
+            rtsp: Some("rtsp://localhost:8554".to_owned()),
+        };
         let text = greeting(&addresses);
         for url in [
             "http://localhost:8080/\n",
             "/demo/index.m3u8\n",
             "/demo/index.mpd\n",
             "/demo/mpegts\n",
+            "rtsp://localhost:8554/live/demo\n",
             "rtmp://localhost/live/test\n",
         ] {
             assert!(text.contains(url), "{url} in {text}");

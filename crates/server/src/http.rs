@@ -29,6 +29,8 @@ pub(crate) struct Site {
     pub(crate) service: Arc<Service>,
     /// Scheme, host and port for publishing by RTMP from this machine, where it listens.
     pub(crate) rtmp: Option<String>,
+    /// The same of RTSP.
+    pub(crate) rtsp: Option<String>,
     /// What a client may do.
     pub(crate) limits: Limits,
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use publisher::{RtmpListener, Service};
+use publisher::{MediaListener, Service};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Host};
@@ -32,6 +32,8 @@ pub(crate) struct Addresses {
     pub(crate) http: String,
     /// The same of RTMP, where it listens.
     pub(crate) rtmp: Option<String>,
+    /// The same of RTSP.
+    pub(crate) rtsp: Option<String>,
 }
 
 /// Runs a configuration until a signal ends it. `ready` is called once everything listens. With the `file` that it is
@@ -53,27 +55,31 @@ async fn work(config: Config, file: Option<PathBuf>, ready: Ready) -> anyhow::Re
     let mut signals = Signals::catch().context("cannot catch signals")?;
     let hangup = file.as_ref().map(|_| Hangup::catch()).transpose().context("cannot catch signals")?;
     let reload = file.map(|file| Reload::new(file, config.clone()));
-    let rtmp_settings = config.settings.listeners.rtmp.clone();
+    let listeners = config.settings.listeners.clone();
     // First, for the service clears the directories that it is given: what cannot run must not have done so.
     let http = http::Server::bind(&config.http)?;
     let limits = http::Limits::from(&config.settings.limits);
     let service = Service::new(config.settings)?;
     let (rtmp, rtmps) = (service.bind_rtmp()?, service.bind_rtmps()?);
-    let addresses = Addresses { http: http.url(), rtmp: rtmp_url(rtmp_settings.listen_host, rtmp.as_ref())? };
+    let (rtsp, rtsps) = (service.bind_rtsp()?, service.bind_rtsps()?);
+    let addresses = Addresses {
+        http: http.url(),
+        rtmp: media_url("rtmp", 1935, listeners.rtmp.listen_host, rtmp.as_ref())?,
+        rtsp: media_url("rtsp", 554, listeners.rtsp.listen_host, rtsp.as_ref())?,
+    };
     for stream in config.streams {
         service.start(stream).await?;
     }
 
     let stop = CancellationToken::new();
-    if let Some(rtmp) = rtmp {
-        tracing::info!(address = %rtmp.local_addr()?, "RTMP listens");
-        tokio::spawn(rtmp.run(stop.clone()));
+    for (name, listener) in [("RTMP", rtmp), ("RTMPS", rtmps), ("RTSP", rtsp), ("RTSPS", rtsps)] {
+        if let Some(listener) = listener {
+            tracing::info!(address = %listener.local_addr()?, "{name} listens");
+            tokio::spawn(listener.run(stop.clone()));
+        }
     }
-    if let Some(rtmps) = rtmps {
-        tracing::info!(address = %rtmps.local_addr()?, "RTMPS listens");
-        tokio::spawn(rtmps.run(stop.clone()));
-    }
-    let site = http::Site { service: Arc::clone(&service), rtmp: addresses.rtmp.clone(), limits };
+    let (rtmp, rtsp) = (addresses.rtmp.clone(), addresses.rtsp.clone());
+    let site = http::Site { service: Arc::clone(&service), rtmp, rtsp, limits };
     let connections = http.serve(site, &stop);
     ready(&addresses)?;
 
@@ -112,14 +118,17 @@ async fn keep_reloading(what: Option<(Hangup, Reload)>, service: &Arc<Service>) 
     }
 }
 
-/// Scheme, host and port of RTMP for a client on this machine; the default port is left out.
-fn rtmp_url(host: Option<IpAddr>, listener: Option<&RtmpListener>) -> io::Result<Option<String>> {
+/// Scheme, host and port of a listener for a client on this machine; the scheme's own port is left out.
+fn media_url(
+    scheme: &str,
+    usual: u16,
+    host: Option<IpAddr>,
+    listener: Option<&MediaListener>,
+) -> io::Result<Option<String>> {
     let Some(listener) = listener else { return Ok(None) };
     let host = Host::of(host).in_url();
-    Ok(Some(match listener.local_addr()?.port() {
-        1935 => format!("rtmp://{host}"),
-        port => format!("rtmp://{host}:{port}"),
-    }))
+    let port = listener.local_addr()?.port();
+    Ok(Some(if port == usual { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") }))
 }
 
 /// A viewer is a file to the system, and the usual limit of 1024 is soon reached: take all that we are allowed.

@@ -193,7 +193,7 @@ function showProblems(stream, now) {
   fit($('problems'), problems, (text) => text, () => document.createElement('li'), setText);
 }
 
-function showStage(stream, now, rtmp) {
+function showStage(stream, now, { rtmp, rtsp }) {
   $('stage').hidden = !stream;
   if (!stream) return;
   setText($('title'), stream.code);
@@ -201,6 +201,7 @@ function showStage(stream, now, rtmp) {
   const urls = [['HLS', hls], ['DASH', dash], ['HTTP MPEG-TS', mpegts]].filter(([, path]) => path)
     .map(([label, path]) => [label, new URL(path, location.href).href]);
   if (rtmp && stream.outputs.rtmp) urls.push(['RTMP', rtmp + stream.outputs.rtmp]);
+  if (rtsp && stream.outputs.rtsp) urls.push(['RTSP', rtsp + stream.outputs.rtsp]);
   showUrls($('urls'), urls);
   showFacts(stream, now);
   showPushes(stream.pushes, now);
@@ -280,7 +281,7 @@ function show() {
   const stream = streams.find(({ code }) => code === selected);
   setText($('version'), version);
   showStreams(streams);
-  showStage(stream, now, rtmp);
+  showStage(stream, now, overview);
   $('empty').hidden = streams.length > 0;
   $('publish').hidden = !rtmp;
   if (rtmp) showUrls($('publish-urls'), [['', `${rtmp}/live/test`]]);

@@ -32,8 +32,7 @@ impl Config {
     ///
     /// There are no channels or more than 8, or the rate is zero or beyond 192 kHz.
     pub fn new(law: Law, sample_rate: u32, channels: u8) -> Result<Self, Error> {
-        let invalid =
-            |field, value, expected| Err(Error::Invalid { what: "G.711", field, value, expected });
+        let invalid = |field, value, expected| Err(Error::Invalid { what: "G.711", field, value, expected });
         if !(1..=8).contains(&channels) {
             return invalid("channels", channels.into(), "1 to 8");
         }
@@ -50,11 +49,7 @@ impl Config {
 
     /// Rate and channels; an access unit is as long as it is, see [`Config::samples`].
     pub fn audio(&self) -> AudioInfo {
-        AudioInfo {
-            sample_rate: self.sample_rate,
-            channels: self.channels.into(),
-            samples_per_frame: None,
-        }
+        AudioInfo { sample_rate: self.sample_rate, channels: self.channels.into(), samples_per_frame: None }
     }
 
     /// Samples of each channel in so many bytes.

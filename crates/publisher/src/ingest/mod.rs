@@ -4,3 +4,4 @@ pub(crate) mod file;
 mod intake;
 mod pace;
 pub(crate) mod rtmp;
+pub(crate) mod rtsp;

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use hub::{Context, Entry, Limits, Read, Ring};
+use media::{Timestamp, TrackId};
 use packager::Omitted;
+use packager::pace::Pacer;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::persist::persist;
+use crate::clock::Clock;
 use crate::code::Code;
 use crate::session::Ended;
 
@@ -25,10 +28,12 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     /// What makes it.
     type Carrier: Send;
     /// What a carrier that goes on where another one failed has to know.
-    type Past: Default + Send;
+    type Past: Send;
     /// For the log: "the TS carrier".
     const WHAT: &'static str;
 
+    /// What a carrier has to know that goes on after none.
+    fn past(&self) -> Self::Past;
     /// A carrier that goes on after another one.
     fn resume(past: &Self::Past) -> Self::Carrier;
     /// Takes note of a chunk that was made.
@@ -48,6 +53,10 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     fn made(&self, _chunks: &[Self::Chunk]) {}
     /// Nothing came for a while.
     fn silent(&self) {}
+    /// For a carrier whose chunks leave at the distance of their media times: which track and time this one has.
+    fn pace(_: &Self::Chunk) -> Option<(TrackId, Timestamp)> {
+        None
+    }
 }
 
 /// The carrier of one kind of one rung.
@@ -64,6 +73,7 @@ struct Shared<K> {
     limits: Limits,
     hub: Arc<hub::Stream>,
     code: Code,
+    clock: Clock,
     warnings: Mutex<Vec<String>>,
     dropped: AtomicU64,
 }
@@ -93,11 +103,12 @@ impl<K: Kind> Output<K> {
         kind: K,
         hub: Arc<hub::Stream>,
         code: Code,
+        clock: Clock,
         limits: Limits,
         cancel: CancellationToken,
     ) -> Self {
         let (warnings, dropped) = (Mutex::default(), AtomicU64::new(0));
-        let shared = Arc::new(Shared { kind, limits, hub, code, warnings, dropped });
+        let shared = Arc::new(Shared { kind, limits, hub, code, clock, warnings, dropped });
         Self { shared, running: Mutex::default(), cancel, tasks: TaskTracker::new() }
     }
 
@@ -142,8 +153,8 @@ fn spawn<K: Kind>(
     let cursor = shared.hub.subscribe()?;
     let ring = Ring::new(shared.limits);
     let stop = cancel.child_token();
-    let past = K::Past::default();
-    let carrying = Carrying { shared: Arc::clone(shared), cursor, ring: ring.clone(), past };
+    let (past, pacer) = (shared.kind.past(), Pacer::default());
+    let carrying = Carrying { shared: Arc::clone(shared), cursor, ring: ring.clone(), past, pacer };
     tasks.spawn(run(carrying, stop.clone()));
     Some(Arc::new(Reading { ring, stream: cancel.clone(), _stop: stop.drop_guard() }))
 }
@@ -163,19 +174,26 @@ struct Carrying<K: Kind> {
     cursor: hub::Cursor<Entry>,
     ring: Ring<K::Chunk>,
     past: K::Past,
+    pacer: Pacer<K::Chunk>,
 }
 
 /// One carrier, from the end of the past to the end of the hub. The cursor goes on behind all that was read.
 async fn carry<K: Kind>(carrying: &mut Carrying<K>) {
-    let Carrying { shared, cursor, ring, past } = carrying;
+    let Carrying { shared, cursor, ring, past, pacer } = carrying;
     let mut carrier = K::resume(past);
     let mut entries = Vec::new();
     let mut chunks = Vec::new();
     let mut seen = None;
     loop {
-        match tokio::time::timeout(SILENCE, cursor.read(&mut entries, READ_BYTES)).await {
+        let held = pacer.deadline().map(|due| due.saturating_sub(shared.clock.elapsed()));
+        let wait = held.unwrap_or(SILENCE).min(SILENCE);
+        match tokio::time::timeout(wait, cursor.read(&mut entries, READ_BYTES)).await {
             Err(_) => {
-                shared.kind.silent();
+                if held.is_none() {
+                    shared.kind.silent();
+                }
+                chunks.extend(due(pacer, shared.clock.elapsed()));
+                ring.extend(chunks.drain(..));
                 continue;
             }
             Ok(Read::Closed) => return,
@@ -195,8 +213,22 @@ async fn carry<K: Kind>(carrying: &mut Carrying<K>) {
         shared.dropped.store(K::dropped(&carrier), Ordering::Relaxed);
         chunks.iter().for_each(|chunk| K::note(past, chunk));
         shared.kind.made(&chunks);
+        chunks = chunks.into_iter().filter_map(|chunk| pace::<K>(pacer, chunk)).collect();
+        chunks.extend(due(pacer, shared.clock.elapsed()));
         ring.extend(chunks.drain(..));
     }
+}
+
+/// Holds the chunk, where chunks of its kind are paced.
+fn pace<K: Kind>(pacer: &mut Pacer<K::Chunk>, chunk: K::Chunk) -> Option<K::Chunk> {
+    let Some((track, time)) = K::pace(&chunk) else { return Some(chunk) };
+    pacer.push(track, time, chunk);
+    None
+}
+
+/// What of the held chunks is due.
+fn due<T: hub::Item>(pacer: &mut Pacer<T>, now: Duration) -> impl Iterator<Item = T> {
+    std::iter::from_fn(move || pacer.pop(now))
 }
 
 impl<K: Kind> Shared<K> {

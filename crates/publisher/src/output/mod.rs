@@ -14,6 +14,7 @@ pub(crate) mod mpegts;
 pub(crate) mod persist;
 mod resource;
 pub(crate) mod rtmp;
+pub(crate) mod rtsp;
 mod run;
 pub(crate) mod segmented;
 pub(crate) mod ts;

@@ -43,6 +43,10 @@ impl Kind for Rtmp {
     type Past = Past;
     const WHAT: &'static str = "the RTMP carrier";
 
+    fn past(&self) -> Past {
+        Past::default()
+    }
+
     fn resume(past: &Past) -> Carrier {
         Carrier::resume(past)
     }

@@ -45,7 +45,10 @@ impl Output {
         cancel: CancellationToken,
     ) -> Self {
         let kind = Ts { place: AtomicUsize::new(place), segmented, clock };
-        Self { carrier: carrier::Output::new(kind, hub, code, limits, cancel), for_hls: Mutex::default() }
+        Self {
+            carrier: carrier::Output::new(kind, hub, code, clock, limits, cancel),
+            for_hls: Mutex::default(),
+        }
     }
 
     /// The carrier that viewers read.
@@ -87,6 +90,10 @@ impl Kind for Ts {
     type Carrier = Carrier;
     type Past = Past;
     const WHAT: &'static str = "the TS carrier";
+
+    fn past(&self) -> Past {
+        Past::default()
+    }
 
     fn resume(past: &Past) -> Carrier {
         Carrier::resume(past)

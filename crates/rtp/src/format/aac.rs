@@ -82,7 +82,8 @@ impl Fields {
 
     /// Without any field there is no section of headers.
     fn has_headers(&self) -> bool {
-        let bits = [self.size, self.index, self.index_delta, self.cts_delta, self.dts_delta, self.stream_state];
+        let bits =
+            [self.size, self.index, self.index_delta, self.cts_delta, self.dts_delta, self.stream_state];
         bits.iter().any(|&bits| bits > 0) || self.random_access
     }
 }
@@ -114,7 +115,9 @@ impl Reader {
         let audio = config.audio();
         Ok(Self {
             fields: Fields::of(&format.fmtp),
-            constant_size: number(&format.fmtp, "constantsize").filter(|&size| size > 0).map(|size| size as usize),
+            constant_size: number(&format.fmtp, "constantsize")
+                .filter(|&size| size > 0)
+                .map(|size| size as usize),
             samples: audio.samples_per_frame.unwrap_or_default().into(),
             clock_rate: format.clock_rate.into(),
             sample_rate: audio.sample_rate.max(1).into(),
@@ -153,7 +156,8 @@ impl Reader {
 
     /// The size that an access unit's header tells, none if there is none in it.
     fn header(&self, fields: &mut BitReader<'_>, first: bool) -> Result<Option<usize>, Error> {
-        let Fields { size, index, index_delta, cts_delta, dts_delta, random_access, stream_state, .. } = self.fields;
+        let Fields { size, index, index_delta, cts_delta, dts_delta, random_access, stream_state, .. } =
+            self.fields;
         let bytes = if size > 0 { Some(fields.bits(size)? as usize) } else { self.constant_size };
         // The first may have any number; the others follow it without a gap.
         if fields.bits(if first { index } else { index_delta })? != 0 && !first {

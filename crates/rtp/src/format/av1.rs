@@ -54,7 +54,8 @@ impl Pack for Packer {
     fn pack(&mut self, data: &[u8], key: bool, out: Sink<'_>) {
         let is_sent = |unit: &obu::Obu<'_>| !matches!(unit.kind, obu::TEMPORAL_DELIMITER | obu::TILE_LIST);
         let mut units = obu::units(data).filter(is_sent).peekable();
-        let mut group = Group { max: self.max, flags: if key { N } else { 0 }, elements: Vec::new(), bytes: 1 };
+        let mut group =
+            Group { max: self.max, flags: if key { N } else { 0 }, elements: Vec::new(), bytes: 1 };
         while let Some(unit) = units.next() {
             let last = units.peek().is_none();
             let mut header = unit.header.to_vec();

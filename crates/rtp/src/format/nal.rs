@@ -123,7 +123,8 @@ impl Pack for Packer {
 
 impl Packer {
     fn fragment(&self, unit: &[u8], last: bool, out: Sink<'_>) {
-        let (Some(mut header), Some(body)) = (self.syntax.fragment(unit), unit.get(self.syntax.header()..)) else {
+        let (Some(mut header), Some(body)) = (self.syntax.fragment(unit), unit.get(self.syntax.header()..))
+        else {
             return;
         };
         let room = self.max - header.len();

@@ -71,9 +71,8 @@ struct Habits {
 
 /// The sequence and the picture parameter sets of H.264.
 pub(super) fn h264_sets(sets: &[Bytes]) -> [Vec<Bytes>; 2] {
-    [h264::nal_type::SPS, h264::nal_type::PPS].map(|kind| {
-        sets.iter().filter(|set| h264::unit_type(set) == Some(kind)).cloned().collect()
-    })
+    [h264::nal_type::SPS, h264::nal_type::PPS]
+        .map(|kind| sets.iter().filter(|set| h264::unit_type(set) == Some(kind)).cloned().collect())
 }
 
 impl Reader {
@@ -313,7 +312,9 @@ impl Reader {
 
     /// Writes the length of a fragmented unit.
     fn end_fragment(&mut self) {
-        let Some(unit) = self.fragment.take().and_then(|at| self.unit.data_mut().get_mut(at..)) else { return };
+        let Some(unit) = self.fragment.take().and_then(|at| self.unit.data_mut().get_mut(at..)) else {
+            return;
+        };
         if let Some((length, rest)) = unit.split_first_chunk_mut::<{ nal::LENGTH_SIZE }>() {
             // The limit of an access unit is below 4 GiB wherever one is set.
             *length = u32::try_from(rest.len()).unwrap_or(u32::MAX).to_be_bytes();

@@ -53,7 +53,9 @@ pub(super) fn sets_text<'a>(sets: impl IntoIterator<Item = &'a Bytes>) -> String
 pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| if let &[high, low] = pair { Some(digit(high)? << 4 | digit(low)?) } else { None }).collect()
+    pairs
+        .map(|pair| if let &[high, low] = pair { Some(digit(high)? << 4 | digit(low)?) } else { None })
+        .collect()
 }
 
 /// Bytes in hexadecimal, the other way.

@@ -22,7 +22,8 @@ fn sample(clip: testkit::Clip, count: usize) -> Sample {
 /// Every format once or more.
 pub(crate) fn all() -> Vec<Sample> {
     let file = |bytes: &'static [u8]| Bytes::from_static(bytes);
-    let av1 = Codec::Av1(av1::Config::decode(include_bytes!("../../../media/testdata/aom-10bit.av1c")).unwrap());
+    let av1 =
+        Codec::Av1(av1::Config::decode(include_bytes!("../../../media/testdata/aom-10bit.av1c")).unwrap());
     let g711 = |law, channels| Codec::G711(g711::Config::new(law, 8000, channels).unwrap());
     let noise = |len: usize| Bytes::from((0..len).map(|i| (i * 7 % 251) as u8).collect::<Vec<_>>());
     let surround = include_bytes!("../../../media/testdata/ffmpeg-ac3-51-head.frame");
@@ -74,7 +75,8 @@ pub(crate) fn packets(sample: &Sample, max_payload: usize) -> Vec<Vec<Packet>> {
             let mut packets = Vec::new();
             packetizer.pack(data, *key, &mut |payload| {
                 let timestamp = (index as u32 * 3000).wrapping_add(payload.offset);
-                let header = Header { marker: payload.marker, payload_type: 96, sequence, timestamp, ssrc: 1 };
+                let header =
+                    Header { marker: payload.marker, payload_type: 96, sequence, timestamp, ssrc: 1 };
                 sequence = sequence.wrapping_add(1);
                 packets.push(Packet { header, payload: payload.parts.concat().into() });
             });
@@ -86,7 +88,9 @@ pub(crate) fn packets(sample: &Sample, max_payload: usize) -> Vec<Vec<Packet>> {
 /// What is to come of an access unit: NAL units without delimiters, behind parameter sets where they were not there.
 fn expected(codec: &Codec, key: bool, data: &Bytes) -> Bytes {
     let (sets, delimiter): (Vec<Bytes>, fn(&[u8]) -> bool) = match codec {
-        Codec::H264(config) => ([config.sps(), config.pps()].concat(), |unit| h264::unit_type(unit) == Some(9)),
+        Codec::H264(config) => {
+            ([config.sps(), config.pps()].concat(), |unit| h264::unit_type(unit) == Some(9))
+        }
         Codec::H265(config) => {
             ([config.vps(), config.sps(), config.pps()].concat(), |unit| h265::unit_type(unit) == Some(35))
         }

@@ -42,6 +42,11 @@ impl<'b> Response<'b> {
         response
     }
 
+    /// Goes on with one whose end was not written yet.
+    pub(crate) fn go_on(out: &'b mut BytesMut) -> Self {
+        Self { out }
+    }
+
     pub(crate) fn header(&mut self, name: &str, value: impl Display) -> &mut Self {
         self.write(format_args!("{name}: {}\r\n", Line(&value)));
         self

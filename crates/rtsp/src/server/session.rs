@@ -5,6 +5,8 @@ mod requests;
 mod setup;
 mod verdicts;
 
+pub use verdicts::PlayAnswer;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;

@@ -117,6 +117,10 @@ const RTMP: ListenerNames = ["listeners.rtmp.enabled", "listeners.rtmp.listen_ho
 const RTMPS: ListenerNames =
     ["listeners.rtmps.enabled", "listeners.rtmps.listen_host", "listeners.rtmps.port"];
 
+const RTSP: ListenerNames = ["listeners.rtsp.enabled", "listeners.rtsp.listen_host", "listeners.rtsp.port"];
+const RTSPS: ListenerNames =
+    ["listeners.rtsps.enabled", "listeners.rtsps.listen_host", "listeners.rtsps.port"];
+
 /// Certificate and key.
 fn parts(tls: &Tls) -> (&PathBuf, &PathBuf) {
     let Tls { cert, key } = tls;
@@ -135,10 +139,12 @@ impl Differing {
     }
 
     fn listeners(&mut self, old: &Listeners, new: &Listeners) {
-        let Listeners { rtmp, rtmps, rtsp, srt, srt_latency, srt_passphrase } = old;
+        let Listeners { rtmp, rtmps, rtsp, rtsps, rtsp_udp_ports, srt, srt_latency, srt_passphrase } = old;
         self.listener(&RTMP, rtmp, &new.rtmp);
         self.listener(&RTMPS, rtmps, &new.rtmps);
-        self.note("listeners.rtsp", rtsp, &new.rtsp);
+        self.listener(&RTSP, rtsp, &new.rtsp);
+        self.note("listeners.rtsp.udp_ports", rtsp_udp_ports, &new.rtsp_udp_ports);
+        self.listener(&RTSPS, rtsps, &new.rtsps);
         let old_srt = (srt, srt_latency, srt_passphrase);
         self.note("listeners.srt", &old_srt, &(&new.srt, &new.srt_latency, &new.srt_passphrase));
     }
@@ -230,8 +236,19 @@ mod tests {
     fn every_setting_that_a_variable_can_set_is_named_when_it_differs() {
         let old = parsed("");
         // Values that differ from the defaults, tried in turn; what has none that is valid alone has a test of its own.
-        let values =
-            ["/srv/x", ":1", "127.0.0.1", "false", "true", "3", "2048", "5000000", "ts", "a passphrase"];
+        let values = [
+            "/srv/x",
+            "3000-3100",
+            ":1",
+            "127.0.0.1",
+            "false",
+            "true",
+            "3",
+            "2048",
+            "5000000",
+            "ts",
+            "a passphrase",
+        ];
         for path in env::SETTINGS {
             let name = path.join(".");
             let configs = values.iter().filter_map(|value| {
@@ -239,7 +256,7 @@ mod tests {
             });
             let named: Vec<_> =
                 configs.map(|new| settings(&old, &new)).filter(|named| !named.is_empty()).collect();
-            let others = ["tls.", "listeners.rtmps.", "listeners.rtsp.", "listeners.srt."];
+            let others = ["tls.", "listeners.rtmps.", "listeners.rtsps.", "listeners.srt."];
             match others.iter().any(|prefix| name.starts_with(prefix)) {
                 true => continue,
                 false => assert!(!named.is_empty(), "{name} can differ unnoticed"),
@@ -270,9 +287,8 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_named_as_a_whole() {
-        let new =
-            parsed("listeners: {rtsp: {enabled: false, port: 1}, srt: {enabled: false, latency_ms: 7}}");
-        assert_eq!(settings(&parsed(""), &new), ["listeners.rtsp", "listeners.srt"]);
+        let new = parsed("listeners: {srt: {enabled: false, latency_ms: 7}}");
+        assert_eq!(settings(&parsed(""), &new), ["listeners.srt"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ const PREFIX: &str = "RILLCAST_";
 /// Variables that are no settings of the file.
 const OTHERS: [&str; 2] = [crate::log::FILTER, crate::log::FORMAT];
 /// Settings that a variable can set. Streams have free names and stay in the file.
-pub(super) const SETTINGS: [&[&str]; 46] = [
+pub(super) const SETTINGS: [&[&str]; 50] = [
     &["data_dir"],
     &["http", "listen"],
     &["tls", "cert"],
@@ -26,6 +26,10 @@ pub(super) const SETTINGS: [&[&str]; 46] = [
     &["listeners", "rtsp", "enabled"],
     &["listeners", "rtsp", "listen_host"],
     &["listeners", "rtsp", "port"],
+    &["listeners", "rtsp", "udp_ports"],
+    &["listeners", "rtsps", "enabled"],
+    &["listeners", "rtsps", "listen_host"],
+    &["listeners", "rtsps", "port"],
     &["listeners", "srt", "enabled"],
     &["listeners", "srt", "listen_host"],
     &["listeners", "srt", "port"],

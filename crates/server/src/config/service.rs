@@ -1,5 +1,6 @@
 //! The sections `listeners` and `publisher`.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,13 +10,15 @@ use super::listen::{Host, Listen};
 use super::read::{Item, Section};
 
 /// Bounds of `live_segment_sec`: a target duration over 12 s makes players wait too long for their start.
-const SEGMENT_SEC: std::ops::RangeInclusive<f64> = 1.0..=12.0;
+const SEGMENT_SEC: RangeInclusive<f64> = 1.0..=12.0;
 /// Bounds of `live_window`: RFC 8216 6.3.3 has players start three target durations before the end.
-const WINDOW: std::ops::RangeInclusive<u64> = 3..=100_000;
+const WINDOW: RangeInclusive<u64> = 3..=100_000;
 /// Bounds of `live_history`.
-const HISTORY: std::ops::RangeInclusive<u64> = 0..=100_000;
+const HISTORY: RangeInclusive<u64> = 0..=100_000;
+/// Between the first and the last UDP port: whatever they are, two pairs of an even and an odd one are there.
+const UDP_PORTS: u16 = 4;
 /// A passphrase of SRT has 10 to 79 characters, draft-sharabayko-srt 6.1.4.
-const PASSPHRASE: std::ops::RangeInclusive<usize> = 10..=79;
+const PASSPHRASE: RangeInclusive<usize> = 10..=79;
 
 /// Reads `listeners`. `http` is what `http.listen` says, to find out whether another one wants the same port; `has_tls`
 /// whether the file has a section `tls`.
@@ -32,28 +35,22 @@ pub(super) fn listeners(
     rtmp.close();
     let rtmp_item = port_item.or_else(|| http_item.clone());
 
-    let rtmps_item = section.item("rtmps").filter(|item| !item.holds_nothing());
-    let mut rtmps = section.section("rtmps");
-    let (enabled_item, port_item) = (rtmps.item("enabled"), rtmps.item("port"));
-    // Whoever describes it wants it.
-    let enabled = rtmps_item.is_some();
-    let rtmps_listener = listener(&mut rtmps, Listener { enabled, ..default.rtmps });
-    rtmps.close();
-    if let (true, false, Some(item)) =
-        (rtmps_listener.enabled, has_tls, enabled_item.or_else(|| rtmps_item.clone()))
-    {
-        item.wrong("needs a certificate; name it and its key as tls.cert and tls.key, or set enabled: false");
-    }
+    let (rtmps_listener, rtmps_item) = tls_listener(&mut section, "rtmps", default.rtmps, has_tls);
+
+    let mut rtsp = section.section("rtsp");
+    let port_item = rtsp.item("port");
+    let rtsp_listener = listener(&mut rtsp, default.rtsp);
+    let udp_ports = rtsp.item("udp_ports").and_then(|item| udp_ports(&item));
+    rtsp.close();
+    let rtsp_item = port_item.or_else(|| http_item.clone()).or_else(|| rtmp_item.clone());
+    let (rtsps_listener, rtsps_item) = tls_listener(&mut section, "rtsps", default.rtsps, has_tls);
 
     let defaults = [Listen { host: Host::All, port: super::HTTP_PORT }];
     let mut taken: Vec<_> = http.unwrap_or(&defaults).iter().map(|&listen| ("http.listen", listen)).collect();
     share_no_port(&mut taken, "listeners.rtmp", &rtmp_listener, rtmp_item);
-    share_no_port(&mut taken, "listeners.rtmps", &rtmps_listener, port_item.or(rtmps_item));
-
-    let rtsp_item = section.item("rtsp");
-    let mut rtsp = section.section("rtsp");
-    let rtsp_listener = unbuilt_listener("RTSP", &mut rtsp, rtsp_item, default.rtsp);
-    rtsp.close();
+    share_no_port(&mut taken, "listeners.rtmps", &rtmps_listener, rtmps_item);
+    share_no_port(&mut taken, "listeners.rtsp", &rtsp_listener, rtsp_item);
+    share_no_port(&mut taken, "listeners.rtsps", &rtsps_listener, rtsps_item);
 
     let srt_item = section.item("srt");
     let mut srt = section.section("srt");
@@ -68,6 +65,8 @@ pub(super) fn listeners(
         rtmp: rtmp_listener,
         rtmps: rtmps_listener,
         rtsp: rtsp_listener,
+        rtsps: rtsps_listener,
+        rtsp_udp_ports: udp_ports.unwrap_or(default.rtsp_udp_ports),
         srt: srt_listener,
         srt_latency: latency.map_or(default.srt_latency, Duration::from_millis),
         srt_passphrase: passphrase,
@@ -89,6 +88,33 @@ fn listener(section: &mut Section<'_>, default: Listener) -> Listener {
         listen_host: host.unwrap_or(default.listen_host),
         port: port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default.port),
     }
+}
+
+/// Reads a listener that speaks TLS, and where it is described. Whoever describes it wants it.
+fn tls_listener<'a>(
+    section: &mut Section<'a>,
+    name: &'static str,
+    default: Listener,
+    has_tls: bool,
+) -> (Listener, Option<Item<'a>>) {
+    let item = section.item(name).filter(|item| !item.holds_nothing());
+    let mut tls = section.section(name);
+    let (enabled_item, port_item) = (tls.item("enabled"), tls.item("port"));
+    let listener = listener(&mut tls, Listener { enabled: item.is_some(), ..default });
+    tls.close();
+    if let (true, false, Some(item)) = (listener.enabled, has_tls, enabled_item.or_else(|| item.clone())) {
+        item.wrong("needs a certificate; name it and its key as tls.cert and tls.key, or set enabled: false");
+    }
+    (listener, port_item.or(item))
+}
+
+/// Reads a range of UDP ports.
+fn udp_ports(item: &Item<'_>) -> Option<RangeInclusive<u16>> {
+    item.read("the first and the last of at least 5 ports from 1024 on, as \"20000-20999\"", |text| {
+        let (first, last) = text.split_once('-')?;
+        let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        (first >= 1024 && last.checked_sub(first)? >= UDP_PORTS).then_some(first..=last)
+    })
 }
 
 /// A listener that this version does not have. It may be described, but only as switched off.

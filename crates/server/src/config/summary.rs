@@ -11,9 +11,15 @@ impl fmt::Display for Config {
         writeln!(f, "HTTP      {}", self.http_shown())?;
         let listeners = &self.settings.listeners;
         writeln!(f, "RTMP      {}", listener(&listeners.rtmp))?;
-        if let (true, Some(tls)) = (listeners.rtmps.enabled, &self.settings.tls) {
-            let cert = tls.cert.display();
+        let tls = self.settings.tls.as_ref().map(|tls| tls.cert.display());
+        if let (true, Some(cert)) = (listeners.rtmps.enabled, &tls) {
             writeln!(f, "RTMPS     {}, with the certificate in {cert}", listener(&listeners.rtmps))?;
+        }
+        let (first, last) = listeners.rtsp_udp_ports.clone().into_inner();
+        let udp = if listeners.rtsp.enabled { format!(", UDP {first}-{last}") } else { String::new() };
+        writeln!(f, "RTSP      {}{udp}", listener(&listeners.rtsp))?;
+        if let (true, Some(cert)) = (listeners.rtsps.enabled, &tls) {
+            writeln!(f, "RTSPS     {}, with the certificate in {cert}", listener(&listeners.rtsps))?;
         }
         let hls = &self.settings.hls;
         let segments = segment_type(self.settings.hls_segment_type);

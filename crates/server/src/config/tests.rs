@@ -30,7 +30,6 @@ fn an_empty_file_has_the_defaults() {
         config.settings,
         Settings {
             listeners: publisher::config::Listeners {
-                rtsp: publisher::config::Listener { enabled: false, listen_host: None, port: 8554 },
                 srt: publisher::config::Listener { enabled: false, listen_host: None, port: 9999 },
                 ..Default::default()
             },
@@ -48,7 +47,7 @@ fn every_name_of_this_version_is_taken() {
 http: {listen: ['127.0.0.1:8080', '[::1]:8080']}
 listeners:
   rtmp: {enabled: true, listen_host: 127.0.0.1, port: 1936}
-  rtsp: {enabled: false, listen_host: '::', port: 554}
+  rtsp: {enabled: true, listen_host: '::1', port: 554, udp_ports: 30000-30100}
   srt: {enabled: false, port: 9000, latency_ms: 200, passphrase: long enough}
 publisher:
   hls: {dir: /srv/hls, live_segment_sec: 4.5, live_window: 6, live_history: 3, live_ephemeral: false, segment_type: fmp4}
@@ -57,7 +56,7 @@ streams:
   demo:
   region/north/news:
     inputs: [{url: 'publish://', priority: 3}]
-    protocols: {hls: true, mpegts: false, dash: false, rtsp: false, rtmp: false, srt: false}
+    protocols: {hls: true, mpegts: false, dash: false, rtsp: true, rtmp: false, srt: false}
     push: [{url: 'rtmp://x/y', enabled: false, timeout_sec: 3, retry_timeout_sec: 5, limit: 0, rendition: track_1, comment: b,
         ca_file: /ca.pem, insecure: true}, {url: 'srt://x/y'}]
     stream_key: 007
@@ -73,14 +72,15 @@ streams:
         config.to_string(),
         "HTTP      127.0.0.1:8080, [::1]:8080
 RTMP      127.0.0.1:1936
+RTSP      [::1]:554, UDP 30000-30100
 HLS       4.5 s segments, a window of 6 and 3 more, in memory, and for ever in /srv/hls, in fragmented MP4
 DASH      3 s segments, a window of 5 and 1 more, in memory and in /srv/dash
 data      /var/lib/rillcast
-stream    demo: from a publisher, as HLS, DASH, HTTP MPEG-TS, RTMP
-stream    region/north/news: from a publisher, with a stream key, as HLS, pushed to 1 destination
-stream    clip: from /srv/a b.flv in a loop, in only, as HLS, DASH, HTTP MPEG-TS, RTMP
+stream    demo: from a publisher, as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP
+stream    region/north/news: from a publisher, with a stream key, as HLS, RTSP, pushed to 1 destination
+stream    clip: from /srv/a b.flv in a loop, in only, as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP
 stream    ladder: from a publisher, in 1080p (1920x1080, 6000 kbit/s), track_2 (720 high), track_3 (800 kbit/s), track_4, \
-         as HLS, DASH, HTTP MPEG-TS, RTMP
+         as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP
 "
     );
     assert_eq!(config.settings.hls.segment, Duration::from_millis(4500));
@@ -155,11 +155,11 @@ streams:
 #[test]
 fn what_is_not_built_yet_says_so() {
     let text = "data_dir: /d
-listeners: {srt: {port: 9999}, rtsp: {enabled: true}}
+listeners: {srt: {port: 9999}}
 streams:
   a:
     inputs: [{url: 'publish://', priority: 1}, {url: 'srt://h:1?passphrase=geheim', priority: 2}]
-    protocols: {srt: true, rtsp: true}
+    protocols: {srt: true}
     passphrase: geheim-geheim
     play_auth: {token: geheim}
   b: {inputs: [{url: file:///a.mp4}]}
@@ -169,12 +169,10 @@ streams:
         found,
         [
             "rillcast.yaml:2:18: listeners.srt: SRT is not in this version yet; leave it out or set enabled: false",
-            "rillcast.yaml:2:38: listeners.rtsp: RTSP is not in this version yet; leave it out or set enabled: false",
             "rillcast.yaml:5:13: streams.a.inputs: failover between inputs is not in this version yet; one input is allowed",
             "rillcast.yaml:5:54: streams.a.inputs[1].url: \"srt://h:1?***\": inputs of srt:// are not in this version yet; \
          allowed: publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
             "rillcast.yaml:6:22: streams.a.protocols.srt: true: SRT is not in this version yet; leave it out",
-            "rillcast.yaml:6:34: streams.a.protocols.rtsp: true: RTSP is not in this version yet; leave it out",
             "rillcast.yaml:7:17: streams.a.passphrase: ***: SRT is not in this version yet; leave it out",
             "rillcast.yaml:8:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",
             "rillcast.yaml:9:22: streams.b.inputs[0].url: \"file:///a.mp4\": files other than .flv are not in this version yet; \

@@ -31,6 +31,8 @@ struct Overview {
     now_ms: u64,
     /// Scheme, host and port to publish to, where RTMP listens.
     rtmp: Option<String>,
+    /// The same of RTSP.
+    rtsp: Option<String>,
     streams: Vec<Stream>,
 }
 
@@ -144,6 +146,8 @@ struct Outputs {
     mpegts: Option<String>,
     /// Path of the RTMP URL; the rest of it is that of the listener.
     rtmp: Option<String>,
+    /// The same of RTSP.
+    rtsp: Option<String>,
 }
 
 /// `/api/v1/streams`.
@@ -152,6 +156,7 @@ pub(super) async fn streams(State(site): State<Arc<Site>>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
         now_ms: unix_ms(SystemTime::now()),
         rtmp: site.rtmp.clone(),
+        rtsp: site.rtsp.clone(),
         streams: site.service.statuses().into_iter().map(|status| stream(&site, status)).collect(),
     };
     json(overview)
@@ -243,6 +248,7 @@ fn outputs(address: &str, protocols: Protocols) -> Outputs {
         dash: path(protocols.dash, "index.mpd"),
         mpegts: path(protocols.mpegts, "mpegts"),
         rtmp: protocols.rtmp.then(|| format!("/live/{address}")),
+        rtsp: protocols.rtsp.then(|| format!("/live/{address}")),
     }
 }
 

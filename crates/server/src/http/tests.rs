@@ -26,7 +26,9 @@ impl Answer {
 
 fn site(service: Arc<Service>) -> Site {
     let limits = Limits::from(&publisher::config::Limits::default());
-    Site { service, rtmp: Some("rtmp://localhost".to_owned()), limits }
+    let rtmp = Some("rtmp://localhost".to_owned());
+    let rtsp = Some("rtsp://localhost:8554".to_owned());
+    Site { service, rtmp, rtsp, limits }
 }
 
 async fn routes() -> Router {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
+
 use super::requests::SDP;
 use super::{Pending, Phase, Session, Wanted};
 use crate::auth;
+use crate::message::Response;
 use crate::sdp::TRACK;
 use crate::server::RtpInfo;
 use crate::{Error, Status};
@@ -53,23 +56,41 @@ impl Session {
     /// Lets the pending PLAY succeed: what there is to be sent now goes before the first of the media. `info` may leave
     /// tracks out whose beginning is not known yet.
     pub fn accept_play(&mut self, now: Duration, info: &[RtpInfo]) -> Result<(), Error> {
-        let pending = self.take("accept_play", |wanted| matches!(wanted, Wanted::Play))?;
-        let tracks =
-            self.presentation.as_ref().map(|presentation| presentation.tracks.as_slice()).unwrap_or_default();
-        let places = tracks.iter().filter_map(|track| {
-            let RtpInfo { sequence, rtp_timestamp, .. } =
-                info.iter().find(|info| info.track == track.index)?;
-            let time = rtp_timestamp.map(|time| format!(";rtptime={time}")).unwrap_or_default();
-            Some(format!("url={};seq={sequence}{time}", track.uri))
+        let answer = self.begin_play("accept_play")?;
+        self.send.extend_from_slice(&answer.encode(info));
+        self.resume(now)
+    }
+
+    /// As [`Session::accept_play`], with an answer that the owner sends itself, before all else, once it knows where the tracks
+    /// begin.
+    pub fn accept_play_later(&mut self, now: Duration) -> Result<PlayAnswer, Error> {
+        let answer = self.begin_play("accept_play_later")?;
+        self.resume(now)?;
+        Ok(answer)
+    }
+
+    fn begin_play(&mut self, call: &'static str) -> Result<PlayAnswer, Error> {
+        let pending = self.take(call, |wanted| matches!(wanted, Wanted::Play))?;
+        self.phase = Phase::Playing;
+        let tracks = self.presentation.as_mut().map(|presentation| {
+            presentation.begun = true;
+            presentation.tracks.iter().map(|track| (track.index, track.uri.clone())).collect()
         });
-        let places: Vec<_> = places.collect();
-        self.begun(now, pending.cseq, Phase::Playing, &places.join(","))
+        let head = self.begun(pending.cseq);
+        Ok(PlayAnswer { head, tracks: tracks.unwrap_or_default() })
     }
 
     /// Lets the pending RECORD succeed.
     pub fn accept_record(&mut self, now: Duration) -> Result<(), Error> {
         let pending = self.take("accept_record", |wanted| matches!(wanted, Wanted::Record))?;
-        self.begun(now, pending.cseq, Phase::Recording, "")
+        self.phase = Phase::Recording;
+        if let Some(presentation) = &mut self.presentation {
+            presentation.begun = true;
+        }
+        let head = self.begun(pending.cseq);
+        self.send.extend_from_slice(&head);
+        self.send.extend_from_slice(b"\r\n");
+        self.resume(now)
     }
 
     /// Refuses the pending request, of whatever kind. `reason` is for the peer's user, who sees it in place of the status's
@@ -103,21 +124,15 @@ impl Session {
         self.resume(now)
     }
 
-    fn begun(&mut self, now: Duration, cseq: u64, phase: Phase, places: &str) -> Result<(), Error> {
-        self.phase = phase;
-        if let Some(presentation) = &mut self.presentation {
-            presentation.begun = true;
-        }
-        let id = self.id();
-        let mut answer = self.answer(Status::OK, "", Some(cseq));
-        answer.header("Session", id);
+    /// The answer to PLAY or RECORD, without the empty line at its end.
+    fn begun(&self, cseq: u64) -> BytesMut {
+        let mut head = BytesMut::new();
+        let mut answer = Response::begin(&mut head, Status::OK, "", Some(cseq));
+        answer.header("Server", &self.server);
+        answer.header("Session", self.id());
         // RFC 2326 12.29: live media begin at the present, whatever was asked for.
         answer.header("Range", "npt=now-");
-        if !places.is_empty() {
-            answer.header("RTP-Info", places);
-        }
-        answer.end();
-        self.resume(now)
+        head
     }
 
     /// The pending request, which is pending no more, if it is of that kind.
@@ -132,5 +147,31 @@ impl Session {
     pub(super) fn resume(&mut self, now: Duration) -> Result<(), Error> {
         self.wait(now);
         self.read(now)
+    }
+}
+
+/// The answer to PLAY, but for where the tracks begin.
+#[derive(Debug)]
+pub struct PlayAnswer {
+    head: BytesMut,
+    /// Number and URI of each track that is set up.
+    tracks: Vec<(usize, String)>,
+}
+
+impl PlayAnswer {
+    /// The whole answer. `info` may leave tracks out whose beginning is not known yet.
+    pub fn encode(mut self, info: &[RtpInfo]) -> Bytes {
+        let places = self.tracks.iter().filter_map(|(track, uri)| {
+            let RtpInfo { sequence, rtp_timestamp, .. } = info.iter().find(|info| info.track == *track)?;
+            let time = rtp_timestamp.map(|time| format!(";rtptime={time}")).unwrap_or_default();
+            Some(format!("url={uri};seq={sequence}{time}"))
+        });
+        let places: Vec<_> = places.collect();
+        let mut answer = Response::go_on(&mut self.head);
+        if !places.is_empty() {
+            answer.header("RTP-Info", places.join(","));
+        }
+        answer.end();
+        self.head.freeze()
     }
 }

@@ -1,4 +1,4 @@
-//! The listeners of RTMP, plain and over TLS: who is let in, and the handshake of TLS.
+//! The listeners of RTMP and RTSP, plain and over TLS: who is let in, and the handshake of TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,21 +8,30 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::Connection;
 use crate::config::Listener;
 use crate::error::Error;
-use crate::limits::Refusal;
+use crate::ingest;
+use crate::limits::{Pass, Refusal};
 use crate::line::Line;
 use crate::listener;
+use crate::rtsp;
 use crate::service::Service;
 use crate::tls::{self, Certificates};
 
-/// An open RTMP listener that serves nobody yet.
-pub struct RtmpListener {
+/// An open listener that serves nobody yet.
+pub struct MediaListener {
     service: Arc<Service>,
     listener: TcpListener,
-    /// What it shows to who comes; none speaks plain RTMP.
+    speaks: Speaks,
+    /// What it shows to who comes; none is without TLS.
     certificates: Option<Arc<Certificates>>,
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy)]
+enum Speaks {
+    Rtmp,
+    Rtsp,
 }
 
 impl Service {
@@ -30,8 +39,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Listen`] with the address and the setting, when the port is taken for example.
-    pub fn bind_rtmp(self: &Arc<Self>) -> Result<Option<RtmpListener>, Error> {
-        self.bind(&self.listeners().rtmp, "listeners.rtmp.port", None)
+    pub fn bind_rtmp(self: &Arc<Self>) -> Result<Option<MediaListener>, Error> {
+        self.bind(Speaks::Rtmp, &self.listeners().rtmp, "listeners.rtmp.port", None)
     }
 
     /// Opens the listener of the settings for RTMP over TLS; none when it is disabled. While it runs it looks each second
@@ -40,22 +49,73 @@ impl Service {
     /// # Errors
     /// As [`Service::bind_rtmp`], and [`Error::NoCertificate`] or [`Error::Certificate`] when there is none that it could
     /// show.
-    pub fn bind_rtmps(self: &Arc<Self>) -> Result<Option<RtmpListener>, Error> {
-        let settings = self.listeners().rtmps;
+    pub fn bind_rtmps(self: &Arc<Self>) -> Result<Option<MediaListener>, Error> {
+        let certificates = self.certificates(&self.listeners().rtmps, "listeners.rtmps")?;
+        self.bind(Speaks::Rtmp, &self.listeners().rtmps, "listeners.rtmps.port", certificates)
+    }
+
+    /// Opens the RTSP listener of the settings; none when it is disabled.
+    ///
+    /// # Errors
+    /// As [`Service::bind_rtmp`].
+    pub fn bind_rtsp(self: &Arc<Self>) -> Result<Option<MediaListener>, Error> {
+        self.bind(Speaks::Rtsp, &self.listeners().rtsp, "listeners.rtsp.port", None)
+    }
+
+    /// Opens the listener of the settings for RTSP over TLS; none when it is disabled.
+    ///
+    /// # Errors
+    /// As [`Service::bind_rtmps`].
+    pub fn bind_rtsps(self: &Arc<Self>) -> Result<Option<MediaListener>, Error> {
+        let certificates = self.certificates(&self.listeners().rtsps, "listeners.rtsps")?;
+        self.bind(Speaks::Rtsp, &self.listeners().rtsps, "listeners.rtsps.port", certificates)
+    }
+
+    /// Listens for RTSP where the listeners of now say, plain and over TLS, until `cancel` or the end of the service.
+    /// Connections go on when only `cancel` ends: [`Service::set_listeners`] and another call move the port. Returns at once
+    /// where RTSP is disabled.
+    ///
+    /// # Errors
+    /// Those of [`Service::bind_rtsp`] and [`Service::bind_rtsps`].
+    pub async fn run_rtsp_play_server(self: &Arc<Self>, cancel: CancellationToken) -> Result<(), Error> {
+        let listeners = [self.bind_rtsp()?, self.bind_rtsps()?];
+        let run = listeners.map(|listener| {
+            let cancel = cancel.clone();
+            async move {
+                if let Some(listener) = listener {
+                    if let Ok(address) = listener.local_addr() {
+                        let name = if listener.certificates.is_some() { "RTSPS" } else { "RTSP" };
+                        tracing::info!(%address, "{name} listens");
+                    }
+                    listener.run(cancel).await;
+                }
+            }
+        });
+        let [plain, tls] = run;
+        tokio::join!(plain, tls);
+        Ok(())
+    }
+
+    /// What a listener with TLS shows; none where it is disabled.
+    fn certificates(
+        &self,
+        settings: &Listener,
+        name: &'static str,
+    ) -> Result<Option<Arc<Certificates>>, Error> {
         if !settings.enabled {
             return Ok(None);
         }
-        let files = self.settings.tls.clone().ok_or(Error::NoCertificate("listeners.rtmps"))?;
-        let certificates = Arc::new(Certificates::load(files)?);
-        self.bind(&settings, "listeners.rtmps.port", Some(certificates))
+        let files = self.settings.tls.clone().ok_or(Error::NoCertificate(name))?;
+        Ok(Some(Arc::new(Certificates::load(files)?)))
     }
 
     fn bind(
         self: &Arc<Self>,
+        speaks: Speaks,
         settings: &Listener,
         setting: &'static str,
         certificates: Option<Arc<Certificates>>,
-    ) -> Result<Option<RtmpListener>, Error> {
+    ) -> Result<Option<MediaListener>, Error> {
         if !settings.enabled {
             return Ok(None);
         }
@@ -63,11 +123,11 @@ impl Service {
         let address = format!("{host}:{}", settings.port);
         let listener = listener::bind(settings.listen_host, settings.port)
             .map_err(|source| Error::Listen { address, setting, source })?;
-        Ok(Some(RtmpListener { service: Arc::clone(self), listener, certificates }))
+        Ok(Some(MediaListener { service: Arc::clone(self), listener, speaks, certificates }))
     }
 }
 
-impl RtmpListener {
+impl MediaListener {
     /// The address that it has, with the port that the system chose where the setting is 0.
     ///
     /// # Errors
@@ -104,7 +164,8 @@ impl RtmpListener {
             let begun = self.service.gates.begin_handshake();
             let begun = begun.inspect_err(|&refusal| self.service.note_refusal(peer, refusal));
             let Ok(handshake) = begun else { continue };
-            let (service, certificates) = (Arc::clone(&self.service), self.certificates.clone());
+            let (service, speaks) = (Arc::clone(&self.service), self.speaks);
+            let certificates = self.certificates.clone();
             self.service.tasks.spawn(async move {
                 let _admission = admission;
                 let line = match certificates {
@@ -116,10 +177,27 @@ impl RtmpListener {
                         None => return,
                     },
                 };
-                // In a box: a future holds what it was given beside what it uses, and there are many.
-                Box::new(Connection::new(service, line, peer, since, handshake)).run().await;
+                serve(service, speaks, line, peer, since, handshake).await;
             });
         }
+    }
+}
+
+/// Serves a connection to its end.
+async fn serve(
+    service: Arc<Service>,
+    speaks: Speaks,
+    line: Line,
+    peer: SocketAddr,
+    since: Duration,
+    handshake: Pass,
+) {
+    // In boxes: a future holds what it was given beside what it uses, and there are many.
+    match speaks {
+        Speaks::Rtmp => {
+            Box::new(ingest::rtmp::Connection::new(service, line, peer, since, handshake)).run().await;
+        }
+        Speaks::Rtsp => Box::new(rtsp::Connection::new(service, line, peer, since, handshake)).run().await,
     }
 }
 

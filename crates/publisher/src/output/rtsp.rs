@@ -1,0 +1,361 @@
+//! RTSP play: the carrier's packets to one player, over its connection or over UDP.
+
+pub(crate) mod form;
+pub(crate) mod udp;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use fanout::{End, How, Membership, Pieces};
+use hub::{Context, Entry, Haste};
+use packager::Omitted;
+use packager::rtp::{Carrier, Chunk, Lane, Past, Setup};
+use rtsp::server::{PlayAnswer, RtpInfo};
+use socket2::SockRef;
+use tokio::sync::watch;
+
+use form::Form;
+
+use super::apart::Player;
+use super::carrier::{Kind, Reading};
+use super::join::Unjoined;
+use super::mpegts::{UNSENT_BYTES, ended_by};
+use crate::code::Address;
+use crate::error::Error;
+use crate::limits::{Gates, Pass, Refusal};
+use crate::line::Line;
+use crate::listener;
+use crate::rung::Rung;
+use crate::service::{Service, random};
+use crate::session::{Ended, Open, Opening, Session};
+use crate::stream::Running;
+
+/// A session is told of so many bytes together.
+const TELL_BYTES: u64 = 16 << 10;
+
+/// RTSP.
+pub(crate) struct Rtsp {
+    seed: u64,
+    /// What the lanes are now, for those who play some of them.
+    lanes: watch::Sender<Arc<[Lane]>>,
+}
+
+impl Rtsp {
+    pub(crate) fn new() -> Self {
+        let [first, ..] = *random().as_chunks().0 else {
+            return Self { seed: 0, lanes: watch::Sender::default() };
+        };
+        Self { seed: u64::from_ne_bytes(first), lanes: watch::Sender::default() }
+    }
+}
+
+impl Kind for Rtsp {
+    type Chunk = Chunk;
+    type Carrier = Carrier;
+    type Past = Past;
+    const WHAT: &'static str = "the RTP carrier";
+
+    fn past(&self) -> Past {
+        Past::new(self.seed)
+    }
+
+    fn resume(past: &Past) -> Carrier {
+        Carrier::resume(past)
+    }
+
+    fn note(past: &mut Past, chunk: &Chunk) {
+        past.note(chunk);
+    }
+
+    fn push(carrier: &mut Carrier, entry: &Entry) -> Option<Chunk> {
+        carrier.push(entry)
+    }
+
+    fn mark_skipped(carrier: &mut Carrier) {
+        carrier.mark_skipped();
+    }
+
+    fn omitted(carrier: &Carrier) -> &[Omitted] {
+        carrier.omitted()
+    }
+
+    fn dropped(_: &Carrier) -> u64 {
+        0
+    }
+
+    fn warnings(&self, omitted: &[Omitted], _: &Context) -> Vec<String> {
+        let told = omitted
+            .iter()
+            .map(|omitted| format!("{} is left out of RTSP: {}", omitted.track, omitted.reason));
+        told.collect()
+    }
+
+    fn made(&self, chunks: &[Chunk]) {
+        for setup in chunks.iter().filter_map(|chunk| chunk.setup.as_ref()) {
+            self.lanes.send_if_modified(|lanes| {
+                let changed = *lanes != setup.lanes;
+                if changed {
+                    *lanes = Arc::clone(&setup.lanes);
+                }
+                changed
+            });
+        }
+    }
+
+    fn pace(chunk: &Chunk) -> Option<(media::TrackId, media::Timestamp)> {
+        Some((chunk.track, chunk.dts))
+    }
+}
+
+/// A rung as it was described to a player; its carrier runs for as long as this is held.
+pub(crate) struct Described {
+    pub(crate) address: Address,
+    running: Arc<Running>,
+    rung: Arc<Rung>,
+    pub(crate) reading: Arc<Reading<Chunk>>,
+    /// The lanes and how they stood then.
+    pub(crate) setup: Arc<Setup>,
+    /// The lanes, whenever they are others.
+    pub(crate) lanes: watch::Receiver<Arc<[Lane]>>,
+    _haste: Haste,
+}
+
+impl Described {
+    pub(crate) fn rung(&self) -> &Rung {
+        &self.rung
+    }
+}
+
+impl Service {
+    /// Finds what an address names and waits for its media. An address that names no rung gets the best one.
+    ///
+    /// # Errors
+    /// [`Error::NotPlayed`] with the reason for the player.
+    pub(crate) async fn describe_rtsp(&self, address: Address) -> Result<Described, Error> {
+        let Some(running) = self.running(&address) else {
+            return Err(Error::NotPlayed(self.absence(&address)));
+        };
+        if !running.config().protocols.rtsp {
+            return Err(Error::NotPlayed(format!("stream {} has no RTSP output", address.code)));
+        }
+        let joined = Box::pin(self.join(&running, &address, |rung| &rung.rtsp)).await;
+        let unjoined = |why| {
+            Error::NotPlayed(match why {
+                Unjoined::Ended => "the stream ended while you joined it".to_owned(),
+                Unjoined::NoMedia => format!("stream {address} has no media now"),
+            })
+        };
+        let joined = joined.map_err(unjoined)?;
+        let setup = first_setup(&joined.reading).await.ok_or_else(|| unjoined(Unjoined::Ended))?;
+        let lanes = joined.rung.rtsp.kind().lanes.subscribe();
+        let (rung, reading, haste) = (joined.rung, joined.reading, joined.haste);
+        Ok(Described { address, running, rung, reading, setup, lanes, _haste: haste })
+    }
+
+    /// Opens the session of a player of what was described.
+    ///
+    /// # Errors
+    /// [`Error::NotPlayed`]: the stream has all the viewers that it may have.
+    pub(crate) fn open_rtsp(
+        &self,
+        described: &Described,
+        opening: Opening,
+        form: Form,
+    ) -> Result<Viewer, Error> {
+        let Some(pass) = described.running.viewers.enter() else {
+            let refusal = self.gates.refuse(Refusal::ViewersPerStream);
+            return Err(Error::NotPlayed(self.gates.sentence(refusal)));
+        };
+        Ok(Viewer {
+            session: self.sessions.open(opening, &described.running.cancel),
+            untold: 0,
+            form,
+            answer: Arc::default(),
+            gates: Arc::clone(&self.gates),
+            reading: Arc::clone(&described.reading),
+            _haste: described.rung.hub.hasten(),
+            _pass: pass,
+        })
+    }
+
+    /// Serves a player over its connection, after `head`. Over TLS that is the work of the connection's task from now on.
+    pub(crate) fn play_rtsp(&self, viewer: Viewer, line: &Line, head: Bytes) -> Playing {
+        // A system that cannot do this still serves.
+        let _ = SockRef::from(line.socket()).set_tcp_notsent_lowat(UNSENT_BYTES);
+        listener::be_patient(line.socket(), self.gates.longest_behind());
+        let (session, answer) = (Arc::clone(viewer.session.session()), Arc::clone(&viewer.answer));
+        let reading = Arc::clone(&viewer.reading);
+        let by = match line.plain() {
+            Some(socket) => {
+                By::FanOut(self.fan_out.join(reading.ring(), Arc::clone(socket) as _, head, viewer))
+            }
+            None => By::Task(Box::new(Player::new(viewer, reading, head, &self.settings.fan_out))),
+        };
+        Playing { session, answer, by }
+    }
+}
+
+/// The state of the lanes where a reader would begin. None: the stream has ended.
+async fn first_setup(reading: &Reading<Chunk>) -> Option<Arc<Setup>> {
+    let mut cursor = reading.ring().subscribe()?;
+    let mut chunks = Vec::new();
+    loop {
+        if cursor.read(&mut chunks, 1).await == hub::Read::Closed {
+            return None;
+        }
+        if let Some(setup) = chunks.drain(..).find_map(|chunk: Chunk| chunk.setup) {
+            return Some(setup);
+        }
+    }
+}
+
+/// A player that is served over its connection.
+pub(crate) struct Playing {
+    pub(crate) session: Arc<Session>,
+    answer: Answer,
+    by: By,
+}
+
+/// The answer to PLAY, which says where the player begins and so is made there.
+type Answer = Arc<Mutex<Option<PlayAnswer>>>;
+
+enum By {
+    FanOut(Membership),
+    /// The task of its connection.
+    Task(Box<Player<Viewer>>),
+}
+
+impl Playing {
+    /// Has bytes sent between two packets.
+    pub(crate) fn say(&mut self, bytes: Bytes) {
+        match &mut self.by {
+            By::FanOut(membership) => membership.say(bytes),
+            By::Task(player) => player.say(bytes),
+        }
+    }
+
+    /// Sends no packets from now on.
+    pub(crate) fn pause(&mut self) {
+        match &mut self.by {
+            By::FanOut(membership) => membership.pause(true),
+            By::Task(player) => player.pause(true),
+        }
+    }
+
+    /// Goes on at the newest key frame, behind this answer.
+    pub(crate) fn resume(&mut self, answer: PlayAnswer) {
+        self.pause();
+        *lock(&self.answer) = Some(answer);
+        match &mut self.by {
+            By::FanOut(membership) => membership.pause(false),
+            By::Task(player) => player.pause(false),
+        }
+    }
+
+    /// The player, where the task of its connection serves it.
+    pub(crate) fn player(&mut self) -> Option<&mut Player<Viewer>> {
+        match &mut self.by {
+            By::FanOut(_) => None,
+            By::Task(player) => Some(player),
+        }
+    }
+}
+
+/// One player as who serves it sees it.
+pub(crate) struct Viewer {
+    pub(crate) session: Open,
+    /// Bytes sent that the session was not told of yet.
+    untold: u64,
+    form: Form,
+    answer: Answer,
+    gates: Arc<Gates>,
+    /// Keeps the carrier running.
+    reading: Arc<Reading<Chunk>>,
+    _haste: Haste,
+    _pass: Pass,
+}
+
+impl Viewer {
+    /// It begins behind this answer.
+    pub(crate) fn answering(self, answer: PlayAnswer) -> Self {
+        *lock(&self.answer) = Some(answer);
+        self
+    }
+
+    /// Where its tracks begin, if it begins with this chunk.
+    fn begins(&self, first: &Chunk) -> Vec<RtpInfo> {
+        let Some(setup) = &first.setup else { return Vec::new() };
+        let info = |lane: usize| {
+            let sequence = *setup.sequences.get(lane)?;
+            Some(RtpInfo { track: lane, sequence, rtp_timestamp: Some(setup.rtp_timestamp(lane)) })
+        };
+        self.form.lanes().filter_map(info).collect()
+    }
+
+    fn note_sent(&mut self, bytes: usize) {
+        self.untold += bytes as u64;
+        if self.untold >= TELL_BYTES {
+            self.session.add_bytes(std::mem::take(&mut self.untold));
+        }
+    }
+
+    fn end(self, why: End) {
+        self.session.add_bytes(self.untold);
+        let why = match why {
+            End::Closed => self.reading.ended(),
+            End::TooSlow(time) => {
+                self.gates.refuse(Refusal::SlowViewerTimeout);
+                Ended::TooSlow(time)
+            }
+            End::Failed(error) => ended_by(&error),
+            End::Panicked => Ended::Internal,
+            End::Stopped => Ended::Shutdown,
+            // Whoever took it away has said why.
+            _ => Ended::ClientLeft,
+        };
+        self.session.cancel(why);
+    }
+}
+
+impl fanout::Viewer for Viewer {
+    type Item = Chunk;
+
+    fn opens(&self) -> bool {
+        true
+    }
+
+    fn opening(&self, first: &Chunk) -> Bytes {
+        let answer = lock(&self.answer).take();
+        answer.map(|answer| answer.encode(&self.begins(first))).unwrap_or_default()
+    }
+
+    fn frame<'i>(&self, chunk: &'i Chunk, how: How, out: &mut Pieces<'i>) {
+        self.form.frame(chunk, how, out);
+    }
+
+    fn shape(&self) -> Option<u64> {
+        self.form.shape()
+    }
+
+    /// Where there are pictures, sound is of no use before the next of them.
+    fn is_urgent(chunk: &Chunk) -> bool {
+        chunk.picture || !chunk.context.tracks.iter().any(|track| track.codec.kind() == media::Kind::Video)
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        self.note_sent(bytes);
+    }
+
+    fn skipped(&mut self) {
+        self.session.add_skip();
+        self.gates.refuse(Refusal::ViewerQueueBytes);
+    }
+
+    fn ended(self, why: End) {
+        self.end(why);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
