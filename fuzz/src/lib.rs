@@ -13,6 +13,8 @@ mod flv;
 mod http_head;
 mod input;
 mod messages;
+mod rtcp;
+mod rtp_packets;
 mod session;
 mod timeline;
 
@@ -24,6 +26,8 @@ pub use codec_configs::codec_configs;
 pub use flv::{flv_file, flv_tags};
 pub use http_head::http_head;
 pub use messages::messages;
+pub use rtcp::rtcp;
+pub use rtp_packets::rtp_packets;
 pub use session::session;
 pub use timeline::timeline;
 
@@ -33,7 +37,7 @@ use rtmp::Limits;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     ("access_units", access_units),
     ("amf0", amf0),
     ("chunks", chunks),
@@ -43,6 +47,8 @@ pub const TARGETS: [Target; 11] = [
     ("flv_tags", flv_tags),
     ("http_head", http_head),
     ("messages", messages),
+    ("rtcp", rtcp),
+    ("rtp_packets", rtp_packets),
     ("session", session),
     ("timeline", timeline),
 ];

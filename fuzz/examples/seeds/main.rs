@@ -11,6 +11,7 @@ mod codecs;
 mod http_heads;
 mod recordings;
 mod rtmp_parts;
+mod rtp_scripts;
 mod servers;
 mod sessions;
 mod timelines;
@@ -28,6 +29,7 @@ fn main() -> Result<()> {
     codecs::write(&mut seeds)?;
     http_heads::write(&mut seeds)?;
     rtmp_parts::write(&mut seeds)?;
+    rtp_scripts::write(&mut seeds)?;
     servers::write(&mut seeds)?;
     sessions::write(&mut seeds)?;
     timelines::write(&mut seeds)?;

@@ -44,4 +44,4 @@ macro_rules! corpus {
     };
 }
 
-corpus! { access_units amf0 chunks client codec_configs flv_file flv_tags http_head messages session timeline }
+corpus! { access_units amf0 chunks client codec_configs flv_file flv_tags http_head messages rtcp rtp_packets session timeline }
