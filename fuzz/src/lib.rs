@@ -15,6 +15,8 @@ mod input;
 mod messages;
 mod rtcp;
 mod rtp_packets;
+mod rtsp_session;
+mod sdp;
 mod session;
 mod timeline;
 
@@ -28,6 +30,8 @@ pub use http_head::http_head;
 pub use messages::messages;
 pub use rtcp::rtcp;
 pub use rtp_packets::rtp_packets;
+pub use rtsp_session::rtsp_session;
+pub use sdp::sdp;
 pub use session::session;
 pub use timeline::timeline;
 
@@ -37,7 +41,7 @@ use rtmp::Limits;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 15] = [
     ("access_units", access_units),
     ("amf0", amf0),
     ("chunks", chunks),
@@ -49,6 +53,8 @@ pub const TARGETS: [Target; 13] = [
     ("messages", messages),
     ("rtcp", rtcp),
     ("rtp_packets", rtp_packets),
+    ("rtsp_session", rtsp_session),
+    ("sdp", sdp),
     ("session", session),
     ("timeline", timeline),
 ];

@@ -12,6 +12,7 @@ mod http_heads;
 mod recordings;
 mod rtmp_parts;
 mod rtp_scripts;
+mod rtsp;
 mod servers;
 mod sessions;
 mod timelines;
@@ -30,6 +31,7 @@ fn main() -> Result<()> {
     http_heads::write(&mut seeds)?;
     rtmp_parts::write(&mut seeds)?;
     rtp_scripts::write(&mut seeds)?;
+    rtsp::write(&mut seeds)?;
     servers::write(&mut seeds)?;
     sessions::write(&mut seeds)?;
     timelines::write(&mut seeds)?;

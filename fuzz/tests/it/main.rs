@@ -44,4 +44,7 @@ macro_rules! corpus {
     };
 }
 
-corpus! { access_units amf0 chunks client codec_configs flv_file flv_tags http_head messages rtcp rtp_packets session timeline }
+corpus! {
+    access_units amf0 chunks client codec_configs flv_file flv_tags http_head messages rtcp rtp_packets rtsp_session sdp session
+    timeline
+}
