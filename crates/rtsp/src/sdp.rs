@@ -5,11 +5,13 @@ mod decode;
 mod payload_types;
 mod render;
 
+use std::fmt;
+
 /// The end of the control of a track that is played; its number follows.
 pub(crate) const TRACK: &str = "trackID=";
 
-/// A presentation: what it is called and what it has.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// A presentation: what it is called and what it has. A control that is a URI may have a key in it: `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Description {
     /// `s=`; empty for the names that stand for none (`-`, a space).
     pub name: String,
@@ -19,8 +21,8 @@ pub struct Description {
     pub media: Vec<Media>,
 }
 
-/// One `m=` with what belongs to it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One `m=` with what belongs to it. `Debug` shows no control that is a URI.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Media {
     /// What it is.
     pub kind: Kind,
@@ -65,4 +67,31 @@ impl Media {
         let (protocol, control) = ("RTP/AVP".to_owned(), Some(format!("{TRACK}{track}")));
         Self { kind, protocol, formats: vec![format], control }
     }
+}
+
+impl fmt::Debug for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let control = shown(self.control.as_deref());
+        f.debug_struct("Description")
+            .field("name", &self.name)
+            .field("control", &control)
+            .field("media", &self.media)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let control = shown(self.control.as_deref());
+        f.debug_struct("Media")
+            .field("kind", &self.kind)
+            .field("protocol", &self.protocol)
+            .field("formats", &self.formats)
+            .field("control", &control)
+            .finish()
+    }
+}
+
+fn shown(control: Option<&str>) -> Option<&str> {
+    control.map(|control| if control.contains(['/', '?']) { ".." } else { control })
 }

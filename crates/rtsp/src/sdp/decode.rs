@@ -19,6 +19,7 @@ impl Description {
         let (mut lines, mut begun) = (0, false);
         for (index, line) in text.lines().enumerate() {
             lines = index + 1;
+            let line = line.replace(char::is_control, " ");
             let line = line.trim_end();
             if line.is_empty() {
                 continue;
@@ -187,6 +188,7 @@ mod tests {
         let text = text.replace("a=rtpmap: 96 x\n", "");
         let found = decode(&text).unwrap();
         assert_eq!((found.name.as_str(), found.control.as_deref()), ("", Some("rtsp://10.0.0.1/live/")));
+        assert!(!format!("{found:?}").contains("10.0.0.1"));
         let formats: Vec<_> = found.media.iter().map(|media| media.formats.clone()).collect();
         let audio = vec![
             format(8, "PCMA", 8000, Some(1), ""),

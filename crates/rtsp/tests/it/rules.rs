@@ -214,7 +214,7 @@ fn descriptions_of_no_use() {
             400,
             "line 2 of the description: the port of m= is no number",
         ),
-        ("application/sdp", "\u{0}\u{1}", 400, "line 1 of the description: it is not of the form x=value"),
+        ("application/sdp", "\u{0}x\u{1}", 400, "line 1 of the description: it is not of the form x=value"),
     ] {
         let mut owner = Owner::new();
         let length = body.len();
