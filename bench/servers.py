@@ -34,8 +34,8 @@ def described(name, pid, urls):
 class Rillcast(Server):
     """The server of the end-to-end tests, pinned"""
 
-    def __init__(self, binary, folder, cores, streams=None, settings=None):
-        super().__init__(binary, folder, {'x': {}} if streams is None else streams, settings=settings)
+    def __init__(self, binary, folder, cores, streams=None, **more):
+        super().__init__(binary, folder, {'x': {}} if streams is None else streams, **more)
         self.cores = cores
 
     def start(self):
@@ -45,6 +45,9 @@ class Rillcast(Server):
 
     def rtmp(self, name='x', app='live'):
         return super().rtmp(name, app)
+
+    def rtsp(self, name='x', app='live'):
+        return super().rtsp(name, app)
 
     def told(self, name='rillcast', **urls):
         return described(name, self.process.child.pid, urls)

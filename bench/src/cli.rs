@@ -54,8 +54,14 @@ enum Command {
     HttpPull(play::Options),
     /// Players over RTMP
     RtmpPlay(play::Options),
-    /// Players over RTSP, with RTP in the same connection
-    RtspPlay(play::Options),
+    /// Players over RTSP, with RTP in the same connection or over UDP
+    RtspPlay {
+        #[command(flatten)]
+        options: play::Options,
+        /// Take RTP by UDP, and count what is lost
+        #[arg(long)]
+        udp: bool,
+    },
     /// Players of HLS: poll the playlist, take each new segment
     Hls(fetch::HlsOptions),
     /// GET loops without a pause: what a server of files can do
@@ -124,7 +130,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
         Command::HttpPull(options) => player(play::Kind::HttpPull, options),
         Command::RtmpPlay(options) => player(play::Kind::RtmpPlay, options),
-        Command::RtspPlay(options) => player(play::Kind::RtspPlay, options),
+        Command::RtspPlay { options, udp: false } => player(play::Kind::RtspPlay, options),
+        Command::RtspPlay { options, udp: true } => player(play::Kind::RtspPlayUdp, options),
         Command::Hls(options) => {
             print(&fetch::hls(options, Watch::start(&options.watched)?, &progress)?, json)
         }
@@ -183,6 +190,8 @@ mod tests {
         assert!(parsed("rillcast-bench http-get").is_err(), "nothing to get");
         assert!(parsed("rillcast-bench rtmp-publish rtmp://127.0.0.1/live/x").is_err(), "no file");
         assert!(parsed("rillcast-bench rtmp-sink rtmp://127.0.0.1:1936/live/x -n 20").is_ok());
+        let udp = parsed("rillcast-bench rtsp-play rtsp://127.0.0.1:8554/live/x --udp -n 300").unwrap();
+        assert!(matches!(udp.command, Command::RtspPlay { udp: true, .. }));
         assert!(parsed("rillcast-bench ref-serve --listen 0.0.0.0:80").is_err(), "open to all");
     }
 }

@@ -59,6 +59,15 @@ fn read(socket: impl AsFd, buffer: &mut [u8], flags: RecvFlags) -> io::Result<Re
     }
 }
 
+/// Reads a datagram into the buffer, as far as that goes; its whole length, none while there is none.
+pub(crate) fn receive_datagram(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    match rustix::net::recv(socket, buffer, RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
+        Ok((_, bytes)) => Ok(Some(bytes)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Writes what the socket takes now; how many bytes that was.
 pub(crate) fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     match rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
@@ -128,6 +137,11 @@ impl Poller {
     /// A poller of no connections.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)? })
+    }
+
+    /// Reports under that number when there is something to read.
+    pub(crate) fn watch(&self, socket: impl AsFd, number: usize) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(number as u64), interest(false))?)
     }
 
     /// Waits that long at most; `ready` is filled with what there is.

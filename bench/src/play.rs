@@ -1,4 +1,4 @@
-//! Players that pull an endless stream: HTTP, RTMP, RTSP over TCP.
+//! Players that pull an endless stream: HTTP, RTMP, RTSP over TCP and UDP.
 //!
 //! Each is cheap, so that one core of them loads one core of any server. After the first media the kernel drops the
 //! bytes ([`crate::net::discard`]), and most clients are read in batches, so that the server does not pay for a wake-up
@@ -11,6 +11,7 @@ mod http;
 mod report;
 mod rtmp;
 mod rtsp;
+mod udp;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub(crate) enum Kind {
     RtmpPlay,
     /// RTSP with RTP interleaved in the same connection.
     RtspPlay,
+    /// RTSP with RTP over UDP.
+    RtspPlayUdp,
 }
 
 impl Kind {
@@ -44,6 +47,7 @@ impl Kind {
             Self::HttpPull => "http-pull",
             Self::RtmpPlay => "rtmp-play",
             Self::RtspPlay => "rtsp-play",
+            Self::RtspPlayUdp => "rtsp-play-udp",
         }
     }
 
@@ -51,15 +55,21 @@ impl Kind {
         match self {
             Self::HttpPull => "http",
             Self::RtmpPlay => "rtmp",
-            Self::RtspPlay => "rtsp",
+            Self::RtspPlay | Self::RtspPlayUdp => "rtsp",
         }
+    }
+
+    /// Open files of a player: over UDP those of two tracks.
+    fn sockets(self) -> usize {
+        if self == Self::RtspPlayUdp { 5 } else { 1 }
     }
 
     fn protocol(self, target: Target) -> anyhow::Result<Box<dyn Protocol>> {
         Ok(match self {
             Self::HttpPull => Box::new(http::Pull::new(target)),
             Self::RtmpPlay => Box::new(rtmp::Play::new(&target)?),
-            Self::RtspPlay => Box::new(rtsp::Play::new(target)),
+            Self::RtspPlay => Box::new(rtsp::Play::new(target, None)),
+            Self::RtspPlayUdp => Box::new(rtsp::Play::new(target, Some(udp::Media::default()))),
         })
     }
 }
@@ -103,6 +113,10 @@ trait Protocol: Send {
     fn asked(&self) -> Option<Instant>;
     /// Bytes in all that were received; what is due for them.
     fn received(&mut self, _total: u64, _out: &mut BytesMut) {}
+    /// The sockets that media comes by, where it does not come by the connection.
+    fn media(&mut self) -> Option<&mut udp::Media> {
+        None
+    }
 }
 
 /// Plays, and says how it went.
@@ -114,7 +128,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<Report> {
     options.url.expect(kind.scheme())?;
     let (n, load) = (options.load.n, &options.load);
-    net::allow_connections(n)?;
+    net::allow_connections(n * kind.sockets())?;
     let schedule = load.schedule()?;
     let mut groups = [(true, Vec::new()), (false, Vec::new())];
     // Probes are spread over all who come.

@@ -1,6 +1,7 @@
 """The program under test: a configuration file, free loopback ports, a log, and its end."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -44,6 +45,9 @@ def flow(value):
     return str(value) if isinstance(value, (int, float)) else '"%s"' % value.replace('\\', '\\\\').replace('"', '\\"')
 
 
+# Below the ports that systems give to whoever asks for any. Each server has a part of its own.
+UDP_PORTS = itertools.cycle(range(20000, 30000, 1000))
+
 PUBLISH = {'inputs': [{'url': 'publish://'}]}
 
 
@@ -55,8 +59,8 @@ def ladder(*names):
 class Server:
     """`rillcast run -c …` in a folder of its own"""
 
-    def __init__(self, binary, folder, streams=None, host='127.0.0.1', settings=None, tls=None):
-        """`tls`: the files of a certificate and its key, for RTMPS"""
+    def __init__(self, binary, folder, streams=None, host='127.0.0.1', settings=None, tls=None, rtsp=False):
+        """`tls`: the files of a certificate and its key, for RTMPS. `rtsp`: listen for it, with settings where it is a dict"""
         self.binary, self.folder, self.host = binary, folder, host
         family = socket.AF_INET6 if ':' in host else socket.AF_INET
         self.http_port, self.rtmp_port = free_port(family), free_port(family)
@@ -64,6 +68,10 @@ class Server:
         self.config = os.path.join(folder, 'rillcast.yaml')
         self.log = os.path.join(folder, 'rillcast.log')
         self.process = None
+        self.rtsp_port, self.rtsp_settings = rtsp is not False and free_port(family), {}
+        if self.rtsp_port:
+            first = next(UDP_PORTS)
+            self.rtsp_settings = {'enabled': True, 'udp_ports': '%d-%d' % (first, first + 999), **(rtsp if isinstance(rtsp, dict) else {})}
         self.settings, self.tls, self.rtmps_port = settings or {}, tls, tls and free_port(family)
         self.write_config({'news': PUBLISH} if streams is None else streams)
 
@@ -79,6 +87,8 @@ class Server:
             'streams': streams,
             **self.settings,
         }
+        if self.rtsp_port:
+            values['listeners']['rtsp'] = {'listen_host': self.host, 'port': self.rtsp_port, **self.rtsp_settings}
         if self.tls:
             values['tls'] = {'cert': self.tls[0], 'key': self.tls[1]}
             values['listeners']['rtmps'] = {'listen_host': self.host, 'port': self.rtmps_port}
@@ -126,6 +136,9 @@ class Server:
     def rtmps(self, name='news', app='live'):
         """By the name that the certificate is for"""
         return 'rtmps://localhost:%d/%s/%s' % (self.rtmps_port, app, name)
+
+    def rtsp(self, name='news', app='live'):
+        return 'rtsp://%s:%d/%s/%s' % (self.shown_host, self.rtsp_port, app, name)
 
     def hls(self, code='news'):
         return self.url('/%s/index.m3u8' % code)

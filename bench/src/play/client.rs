@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::bail;
 
 use super::Protocol;
+use super::udp::{self, Count};
 use crate::net::{self, Link, Poller, Ready, Received};
 use crate::stamp::{self, Scanner};
 
@@ -27,6 +28,8 @@ pub(super) struct Outcome {
     pub(super) busy_seconds: u64,
     /// Bytes in the window.
     pub(super) bytes: u64,
+    /// RTP packets over UDP in the window; none of other players.
+    pub(super) datagrams: Option<Count>,
     /// Age in milliseconds of each stamp that a probe found in the window.
     pub(super) latencies_ms: Vec<f64>,
     /// Why it ended before its time.
@@ -45,6 +48,8 @@ pub(super) struct Client {
     total: u64,
     /// `total` at the last full second of the window.
     counted: u64,
+    /// What had come by UDP when the window began.
+    datagrams_before: Count,
     outcome: Outcome,
 }
 
@@ -64,6 +69,7 @@ impl Client {
             scanner: probe.then(Scanner::default),
             total: 0,
             counted: 0,
+            datagrams_before: Count::default(),
             outcome,
         }
     }
@@ -71,6 +77,7 @@ impl Client {
     /// The window begins.
     pub(super) fn begin(&mut self) {
         self.counted = self.total;
+        self.datagrams_before = self.protocol.media().map_or_else(Count::default, |media| media.count());
     }
 
     /// A second of the window is over.
@@ -80,7 +87,13 @@ impl Client {
         self.counted = self.total;
     }
 
-    pub(super) fn into_outcome(self) -> Outcome {
+    pub(super) fn into_outcome(mut self) -> Outcome {
+        let before = self.datagrams_before;
+        self.outcome.datagrams = self.protocol.media().map(|media| {
+            let Count { packets, lost } = media.count();
+            // What came late makes it less than it was.
+            Count { packets: packets - before.packets, lost: lost.saturating_sub(before.lost) }
+        });
         self.outcome
     }
 
@@ -88,7 +101,7 @@ impl Client {
     pub(super) fn serve(&mut self, ready: Ready, poller: &Poller, buffers: &mut Buffers, stamps_count: bool) {
         let Some(mut link) = self.link.take() else { return };
         let served = self
-            .exchange(&mut link, ready, buffers, stamps_count)
+            .exchange(&mut link, ready, poller, buffers, stamps_count)
             .and_then(|()| Ok(link.flush(poller, self.number)?));
         match served {
             Ok(()) => self.link = Some(link),
@@ -101,6 +114,7 @@ impl Client {
         &mut self,
         link: &mut Link,
         ready: Ready,
+        poller: &Poller,
         buffers: &mut Buffers,
         stamps_count: bool,
     ) -> anyhow::Result<()> {
@@ -113,9 +127,14 @@ impl Client {
                 self.protocol.open(&mut link.out);
             }
         }
-        if !ready.readable {
-            return Ok(());
+        if ready.readable {
+            self.read(link, buffers, stamps_count)?;
+            self.read_datagrams(link, poller, buffers, stamps_count)?;
         }
+        Ok(())
+    }
+
+    fn read(&mut self, link: &mut Link, buffers: &mut Buffers, stamps_count: bool) -> anyhow::Result<()> {
         let unseen = self.state == State::Playing && self.scanner.is_none();
         let received = if unseen {
             net::discard(&link.socket, &mut buffers.untouched)?
@@ -137,19 +156,50 @@ impl Client {
 
     fn look_at(&mut self, bytes: &[u8], link: &mut Link, stamps_count: bool) -> anyhow::Result<()> {
         if let Some(scanner) = &mut self.scanner {
-            let now = stamp::wall_clock();
-            let stamps = scanner.feed(bytes);
-            if stamps_count {
-                let ages = stamps.into_iter().map(|time| (now as f64 - time as f64) / 1e6);
-                self.outcome.latencies_ms.extend(ages);
-            }
+            note_stamps(scanner, bytes, stamps_count, &mut self.outcome.latencies_ms);
         }
         if self.state == State::Talking && self.protocol.input(bytes, &mut link.out)? {
-            self.state = State::Playing;
-            let asked = self.protocol.asked().unwrap_or_else(Instant::now);
-            self.outcome.first_ms = Some(asked.elapsed().as_secs_f64() * 1e3);
+            self.begin_playing();
         }
         Ok(())
+    }
+
+    fn read_datagrams(
+        &mut self,
+        link: &mut Link,
+        poller: &Poller,
+        buffers: &mut Buffers,
+        stamps_count: bool,
+    ) -> anyhow::Result<()> {
+        let Some(media) = self.protocol.media() else { return Ok(()) };
+        media.watch(poller, self.number)?;
+        let seen = if self.scanner.is_some() { buffers.read.len() } else { udp::HEADER_BYTES };
+        let bytes = media.receive(&mut buffers.read[..seen], |packet| {
+            if let Some(scanner) = &mut self.scanner {
+                note_stamps(scanner, packet, stamps_count, &mut self.outcome.latencies_ms);
+            }
+        })?;
+        self.total += bytes;
+        if bytes > 0 && self.state == State::Talking {
+            self.begin_playing();
+        }
+        self.protocol.received(self.total, &mut link.out);
+        Ok(())
+    }
+
+    fn begin_playing(&mut self) {
+        self.state = State::Playing;
+        let asked = self.protocol.asked().unwrap_or_else(Instant::now);
+        self.outcome.first_ms = Some(asked.elapsed().as_secs_f64() * 1e3);
+    }
+}
+
+/// Looks for stamps, and notes how old they are if they count.
+fn note_stamps(scanner: &mut Scanner, bytes: &[u8], they_count: bool, ages_ms: &mut Vec<f64>) {
+    let now = stamp::wall_clock();
+    let stamps = scanner.feed(bytes);
+    if they_count {
+        ages_ms.extend(stamps.into_iter().map(|time| (now as f64 - time as f64) / 1e6));
     }
 }
 

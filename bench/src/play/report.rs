@@ -38,6 +38,11 @@ pub(crate) struct Report {
     pub(crate) lat_p50_ms: Option<f64>,
     pub(crate) lat_p99_ms: Option<f64>,
     pub(crate) lat_max_ms: Option<f64>,
+    /// Over UDP: RTP packets that came, and those that are missing by their numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rtp_packets: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rtp_lost: Option<u64>,
     #[serde(flatten)]
     pub(crate) usage: Usage,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +66,14 @@ impl Report {
         let mut ages: Vec<f64> =
             players.iter().flat_map(|player| player.latencies_ms.iter().copied()).collect();
         let at = |values: &mut Vec<f64>, share| percentile(values, share).map(rounded);
+        let datagrams = || players.iter().filter_map(|player| player.datagrams);
+        let (rtp_packets, rtp_lost) = match datagrams().next() {
+            Some(_) => (
+                Some(datagrams().map(|count| count.packets).sum()),
+                Some(datagrams().map(|count| count.lost).sum()),
+            ),
+            None => (None, None),
+        };
         let whole = options.reading.expect.or_else(|| percentile(&mut rates, 0.5)).unwrap_or(0.0);
         Self {
             mode: kind.name(),
@@ -82,6 +95,8 @@ impl Report {
             lat_p50_ms: at(&mut ages, 0.5),
             lat_p99_ms: at(&mut ages, 0.99),
             lat_max_ms: at(&mut ages, 1.0),
+            rtp_packets,
+            rtp_lost,
             usage: measured.usage(n, gigabits),
             first_error: players.into_iter().find_map(|player| player.error),
         }
@@ -110,6 +125,9 @@ impl fmt::Display for Report {
                 "\n  latency      {p50:.1} ms, p99 {p99:.1} ms, worst {max:.1} ms ({} stamps)",
                 self.lat_n
             )?;
+        }
+        if let (Some(packets), Some(lost)) = (self.rtp_packets, self.rtp_lost) {
+            write!(f, "\n  packets      {packets} came, {lost} did not")?;
         }
         self.usage.fmt(f)?;
         if let Some(error) = &self.first_error {
@@ -146,6 +164,8 @@ pub(crate) mod tests {
             lat_p50_ms: Some(21.5),
             lat_p99_ms: Some(41.0),
             lat_max_ms: Some(60.0),
+            rtp_packets: None,
+            rtp_lost: None,
             usage: Usage {
                 server: Some(Server {
                     srv_cpu_pct: 18.0,
@@ -178,6 +198,12 @@ http-pull http://127.0.0.1:8080/x/mpegts: 1000 clients, 8 s
   core         25.0 % busy
   this tool    40.0 % of a core";
         assert_eq!(sample().to_string(), expected);
+    }
+
+    #[test]
+    fn what_is_lost_is_said_of_udp() {
+        let report = Report { rtp_packets: Some(1000), rtp_lost: Some(3), ..sample() };
+        assert!(report.to_string().contains("\n  packets      1000 came, 3 did not\n"));
     }
 
     #[test]

@@ -1,14 +1,19 @@
-//! RTSP 1.0 (RFC 2326) with RTP interleaved in the same connection (10.12).
+//! RTSP 1.0 (RFC 2326) with RTP interleaved in the same connection (10.12), or over UDP.
 
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use bytes::BytesMut;
 
 use super::Protocol;
+use super::udp::Media;
 use crate::http;
 use crate::target::Target;
+
+/// Between two signs that a player over UDP is still there; servers wait for a minute (RFC 2326 12.37).
+const ALIVE: Duration = Duration::from_secs(20);
 
 /// What was asked last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,10 +35,15 @@ pub(super) struct Play {
     session: Option<String>,
     input: Vec<u8>,
     asked: Option<Instant>,
+    host: IpAddr,
+    /// None where media comes in the same connection.
+    media: Option<Media>,
+    alive: Option<Instant>,
 }
 
 impl Play {
-    pub(super) fn new(target: Target) -> Self {
+    /// With the sockets for media, where it is to come by UDP.
+    pub(super) fn new(target: Target, media: Option<Media>) -> Self {
         Self {
             url: target.to_string(),
             sequence: 0,
@@ -43,6 +53,9 @@ impl Play {
             session: None,
             input: Vec::new(),
             asked: None,
+            host: target.address.ip(),
+            media,
+            alive: None,
         }
     }
 
@@ -58,18 +71,24 @@ impl Play {
     }
 
     /// Sets up the next track, or plays.
-    fn go_on(&mut self, out: &mut BytesMut) {
+    fn go_on(&mut self, out: &mut BytesMut) -> anyhow::Result<()> {
         if let Some(track) = self.tracks.next() {
-            let (rtp, rtcp) = (self.channel, self.channel + 1);
-            self.channel += 2;
             self.step = Step::Setup;
-            let transport = format!("Transport: RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}\r\n");
+            let transport = if let Some(media) = &mut self.media {
+                let (rtp, rtcp) = media.open(self.host)?;
+                format!("Transport: RTP/AVP;unicast;client_port={rtp}-{rtcp}\r\n")
+            } else {
+                let (rtp, rtcp) = (self.channel, self.channel + 1);
+                self.channel += 2;
+                format!("Transport: RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}\r\n")
+            };
             self.request("SETUP", &track, &transport, out);
         } else {
             self.step = Step::Play;
             self.request("PLAY", &self.url.clone(), "Range: npt=0.000-\r\n", out);
             self.asked = Some(Instant::now());
         }
+        Ok(())
     }
 
     fn response(&mut self, head: &str, body: &str, out: &mut BytesMut) -> anyhow::Result<()> {
@@ -89,9 +108,9 @@ impl Play {
                     bail!("RTSP: a description without tracks");
                 }
                 self.tracks = tracks.into_iter();
-                self.go_on(out);
+                self.go_on(out)?;
             }
-            Step::Setup => self.go_on(out),
+            Step::Setup => self.go_on(out)?,
             Step::Play => {}
         }
         Ok(())
@@ -136,6 +155,18 @@ impl Protocol for Play {
     fn asked(&self) -> Option<Instant> {
         self.asked
     }
+
+    fn received(&mut self, _total: u64, out: &mut BytesMut) {
+        let due = self.alive.or(self.asked).is_some_and(|since| since.elapsed() > ALIVE);
+        if due && self.media.is_some() {
+            self.alive = Some(Instant::now());
+            self.request("GET_PARAMETER", &self.url.clone(), "", out);
+        }
+    }
+
+    fn media(&mut self) -> Option<&mut Media> {
+        self.media.as_mut()
+    }
 }
 
 #[cfg(test)]
@@ -151,7 +182,7 @@ mod tests {
         let described = format!("RTSP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len());
         let answers = ["RTSP/1.0 200 OK\r\n\r\n", &described, ok, ok, ok, "$\0\0\x04rtp!"].concat();
         for size in 1..answers.len() {
-            let mut play = Play::new("rtsp://127.0.0.1/x".parse().unwrap());
+            let mut play = Play::new("rtsp://127.0.0.1/x".parse().unwrap(), None);
             let mut out = BytesMut::new();
             play.open(&mut out);
             let begun: Vec<bool> =
@@ -173,8 +204,22 @@ mod tests {
     }
 
     #[test]
+    fn over_udp_each_track_has_ports_of_its_own() {
+        let described = format!("RTSP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len());
+        let answers = ["RTSP/1.0 200 OK\r\n\r\n", &described, "RTSP/1.0 200 OK\r\n\r\n"].concat();
+        let mut play = Play::new("rtsp://127.0.0.1/x".parse().unwrap(), Some(Media::default()));
+        let mut out = BytesMut::new();
+        assert!(!play.input(answers.as_bytes(), &mut out).unwrap());
+        let sent = String::from_utf8(out.to_vec()).unwrap();
+        let ports: Vec<&str> =
+            sent.lines().filter_map(|line| line.split_once("client_port=")).map(|(_, p)| p).collect();
+        assert!(ports.len() == 2 && ports[0] != ports[1], "{sent}");
+        assert!(sent.matches("Transport: RTP/AVP;unicast;client_port=").count() == 2);
+    }
+
+    #[test]
     fn a_refusal_is_an_error() {
-        let mut play = Play::new("rtsp://127.0.0.1/x".parse().unwrap());
+        let mut play = Play::new("rtsp://127.0.0.1/x".parse().unwrap(), None);
         assert!(play.input(b"RTSP/1.0 404 Not Found\r\n\r\n", &mut BytesMut::new()).is_err());
     }
 }

@@ -21,7 +21,8 @@ A server is its name and what can be done with it:
   rtmp=URL       viewers over RTMP
   push=URL       in place of those: the server publishes to this URL, as often as there would be viewers. It is
                  listened at for as long as the table takes
-  rtsp=URL       viewers over RTSP
+  rtsp=URL       viewers over RTSP, with RTP in the same connection
+  rtsp-udp=URL   the same with RTP over UDP, and what is lost of it
   hls=URL        players of a playlist
   get=URL        GET loops; may be given again: one file after the other
   publish=URL    RTMP publishers of --file, with {i} for their number

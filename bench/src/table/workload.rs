@@ -21,6 +21,7 @@ pub(super) enum Workload {
     HttpFlv,
     Rtmp,
     Rtsp,
+    RtspUdp,
     Hls,
     Get,
     Publish,
@@ -36,6 +37,17 @@ const STREAM: &[Column] = &[
     ("p99 ms", "lat_p99_ms", 1),
     ("first media ms", "first_p50_ms", 1),
     ("at full rate", "full_rate", 0),
+    ("kB per viewer", "rss_kb_per_client", 1),
+];
+const DATAGRAMS: &[Column] = &[
+    ("CPU s/Gbit", "cpu_s_per_gbit", 4),
+    ("core %", "srv_cpu_pct", 1),
+    ("latency p50 ms", "lat_p50_ms", 1),
+    ("p99 ms", "lat_p99_ms", 1),
+    ("first media ms", "first_p50_ms", 1),
+    ("at full rate", "full_rate", 0),
+    ("packets", "rtp_packets", 0),
+    ("lost", "rtp_lost", 0),
     ("kB per viewer", "rss_kb_per_client", 1),
 ];
 const HLS: &[Column] = &[
@@ -66,8 +78,16 @@ const PUBLISH: &[Column] = &[
 ];
 
 impl Workload {
-    pub(super) const ALL: [Self; 7] =
-        [Self::HttpTs, Self::HttpFlv, Self::Rtmp, Self::Rtsp, Self::Hls, Self::Get, Self::Publish];
+    pub(super) const ALL: [Self; 8] = [
+        Self::HttpTs,
+        Self::HttpFlv,
+        Self::Rtmp,
+        Self::Rtsp,
+        Self::RtspUdp,
+        Self::Hls,
+        Self::Get,
+        Self::Publish,
+    ];
 
     /// Its key in the description of a server.
     pub(super) fn key(self) -> &'static str {
@@ -76,6 +96,7 @@ impl Workload {
             Self::HttpFlv => "http-flv",
             Self::Rtmp => "rtmp",
             Self::Rtsp => "rtsp",
+            Self::RtspUdp => "rtsp-udp",
             Self::Hls => "hls",
             Self::Get => "get",
             Self::Publish => "publish",
@@ -89,13 +110,14 @@ impl Workload {
             Self::HttpFlv => format!("HTTP-FLV, {n} viewers"),
             Self::Rtmp => format!("RTMP play, {n} viewers"),
             Self::Rtsp => format!("RTSP over TCP, {n} viewers"),
+            Self::RtspUdp => format!("RTSP over UDP, {n} viewers"),
             Self::Hls => format!("HLS, {n} players"),
             Self::Get => format!("GET loop, {n} connections"),
             Self::Publish => format!("RTMP ingest, {n} publishers"),
         }
     }
 
-    /// An endless stream, that the reference stands beside.
+    /// An endless stream over TCP, that the reference stands beside.
     pub(super) fn is_endless(self) -> bool {
         matches!(self, Self::HttpTs | Self::HttpFlv | Self::Rtmp | Self::Rtsp)
     }
@@ -107,6 +129,7 @@ impl Workload {
 
     pub(super) fn columns(self) -> &'static [Column] {
         match self {
+            Self::RtspUdp => DATAGRAMS,
             Self::Hls => HLS,
             Self::Get => GET,
             Self::Publish => PUBLISH,
@@ -143,6 +166,7 @@ impl Workload {
             Self::HttpTs | Self::HttpFlv => play(play::Kind::HttpPull, url, options, watch, progress)?,
             Self::Rtmp => play(play::Kind::RtmpPlay, url, options, watch, progress)?,
             Self::Rtsp => play(play::Kind::RtspPlay, url, options, watch, progress)?,
+            Self::RtspUdp => play(play::Kind::RtspPlayUdp, url, options, watch, progress)?,
             Self::Hls => {
                 let load = options.load(n);
                 serde_json::to_value(fetch::hls(&fetch::HlsOptions { url, load, watched }, watch, progress)?)?
