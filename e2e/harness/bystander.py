@@ -13,9 +13,9 @@ LEAST_SECONDS = 5  # watched, so that there is something to compare
 class Bystander:
     """Publishes `news` and watches it from the start; the other streams are there to be hurt"""
 
-    def __init__(self, case, others=(), settings=None, source='lo.mp4'):
+    def __init__(self, case, others=(), settings=None, source='lo.mp4', **more):
         self.case, self.source = case, source
-        self.server = case.server(streams={code: PUBLISH for code in ('news', *others)}, settings=settings).start()
+        self.server = case.server(streams={code: PUBLISH for code in ('news', *others)}, settings=settings, **more).start()
         self.publisher = case.push(self.server, source)
         self.server.wait_for_media()
         self.viewer, self.file = case.curl(self.server.ts(), 'bystander.ts')

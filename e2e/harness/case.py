@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 
-from . import http, paced, sources
+from . import http, paced, relay, sources
 from .process import Process, run
 from .server import Server
 
@@ -73,11 +73,20 @@ class Case:
         """ffmpeg publishes a file over and over in real time, without re-encoding"""
         return self.push_to(server.rtmp(name, app), source, options)
 
-    def push_to(self, url, source, options=()):
-        """The same to a URL"""
+    def push_to(self, url, source, options=(), rtsp='tcp'):
+        """The same to a URL; `rtsp`: tcp or udp, where the URL is of RTSP"""
         self.count += 1
         command = [os.path.join(TOOLS, 'push.sh'), sources.path(source), url, *options]
-        return self.start('push%d' % self.count, command)
+        return self.start('push%d' % self.count, command, env={'RTSP': rtsp})
+
+    def record(self, url, source, transport='tcp', parsers=('h264parse', 'aacparse')):
+        """GStreamer's rtspclientsink publishes a file once, in real time"""
+        self.count += 1
+        command = ['gst-launch-1.0', '-q', 'rtspclientsink', 'name=s', 'location=' + url, 'protocols=' + transport]
+        command += ['filesrc', 'location=' + sources.path(source), '!', 'qtdemux', 'name=d']
+        for pad, parser in zip(('d.video_0', 'd.audio_0'), parsers):
+            command += [pad, '!', 'queue', '!', parser, '!', 's.']
+        return self.start('record%d' % self.count, command)
 
     def push_ladder(self, server, rungs=LADDER, code='news'):
         """One ffmpeg for each rung of {name: source}: {name: process}"""
@@ -87,6 +96,10 @@ class Case:
         """A publisher by hand, see `paced`"""
         self.started.append(paced.Paced(server, name, tags))
         return self.started[-1]
+
+    def relay(self, kind, target, name='relay', **options):
+        """A network that loses and delays before a port; see `relay`"""
+        return relay.Relay(self, kind, target, name, **options)
 
     # ---- receivers and checkers: each returns its report and fails the case when it is not satisfied ----
 
@@ -210,6 +223,36 @@ class Case:
 
     def vlc(self, url, seconds, name='vlc'):
         return self.tool(name, self.vlc_command(url, seconds), seconds + 40)
+
+    # ---- RTSP ----
+
+    def ffmpeg_rtsp(self, url, seconds, transport='tcp', name='ffmpeg-rtsp'):
+        """ffmpeg receives an RTSP stream as it is, without a word; the file. RTP has no decode times, and of the first packet of
+        pictures with B-frames ffmpeg says so"""
+        file = self.path(name + '.mp4')
+        command = ['ffmpeg', '-hide_banner', '-nostdin', '-y', '-v', 'warning', '-rtsp_transport', transport, '-i', url]
+        status, said = self.run(name, [*command, '-t', seconds, '-c', 'copy', file], seconds + 30)
+        known = ('Timestamps are unset in a packet', 'pts has no value', 'codec frame size is not set')
+        other = [line for line in said.splitlines() if not any(one in line for one in known)]
+        assert status == 0 and not other, said[-1000:]
+        return file
+
+    def ffmpeg_rtsp_command(self, url, seconds, transport='tcp'):
+        """ffmpeg as a player; `said_nothing` looks at it afterwards"""
+        command = self.ffmpeg_command(url, seconds)
+        at = command.index('-i')
+        return [*command[:at], '-rtsp_transport', transport, *command[at:]]
+
+    def mpv_command(self, url, seconds, *options):
+        return [*self.script('mpv_play.py'), url, '--seconds', seconds, *options]
+
+    def rtsp_watch_command(self, url, seconds, transport='tcp', source=None, *options):
+        media = ['--source', sources.path(source), '--loop'] if source else []
+        return [*self.script('rtsp_watch.py'), url, '--seconds', seconds, '--transport', transport, *media, *options]
+
+    def rtsp_watch(self, *arguments, name='rtsp_watch', **more):
+        command = self.rtsp_watch_command(*arguments, **more)
+        return self.tool(name, command, 60 + float(arguments[1]))
 
     # ---- HLS by hand ----
 

@@ -2,7 +2,7 @@
 """Play a URL with GStreamer, decode everything, and print what happened as one JSON object.
 
     gst_play.py URL [--seconds 15] [--demux old|new|any] [--latency MS] [--rtsp tcp|udp] [--min-frames N]
-                [--leading N]
+                [--leading N] [--lossy]
 
 Works for http(s) HLS, DASH and MPEG-TS, rtmp, rtsp, srt and files: whatever uridecodebin3 has a source for.
 --demux chooses between the two independent HLS/DASH implementations GStreamer ships: old = hlsdemux/dashdemux (bad),
@@ -10,7 +10,8 @@ new = hlsdemux2/dashdemux2 (good).
 --leading N: for a stream that is joined at the recovery point of an open GOP (H.264 D.2.8). Up to N pictures that come after
 it in decode order precede it in display order; they lean on what was never received, and a decoder flags or drops them. So
 the first N pictures shown may be flagged as corrupted, in one piece from the very first; after one good picture none may.
-They are counted as `leading`.  Exit status 0: it played; 1: it did not.
+They are counted as `leading`.
+--lossy: behind a network that loses packets. Pictures may be corrupted and timestamps may have gaps; errors are errors.  Exit status 0: it played; 1: it did not.
 Needs: gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav python3-gi gir1.2-gst-plugins-base-1.0
 """
 
@@ -28,6 +29,7 @@ ap.add_argument('--realtime', action='store_true')
 ap.add_argument('--max-gap', type=float, default=0.5, help='seconds between two timestamps of a stream that count as a gap')
 ap.add_argument('--max-back', type=float, default=0.005, help='seconds a decoded timestamp may step back (rounding)')
 ap.add_argument('--leading', type=int, default=0, help='pictures at the very start that may be flagged as corrupted')
+ap.add_argument('--lossy', action='store_true')
 ap.add_argument('--no-audio', action='store_true')
 ap.add_argument('--no-video', action='store_true')
 a = ap.parse_args()
@@ -92,7 +94,10 @@ def on_pad(_, pad):
     if st:
         for k in ('width', 'height', 'rate', 'channels'):
             if st.has_field(k):
-                s[k] = st.get_value(k)
+                try:
+                    s[k] = st.get_value(k)
+                except TypeError:  # a list: not decided yet
+                    pass
     R['streams'][pad.get_name()] = s
     q = Gst.ElementFactory.make('queue')
     sink = Gst.ElementFactory.make('fakesink')
@@ -180,6 +185,8 @@ for kind, want in (('video', not a.no_video), ('audio', not a.no_audio)):
         R['why'].append('no %s decoded' % kind)
         continue
     for s in ss:
+        if a.lossy:
+            continue
         if s['back'] or s['gaps']:
             R['why'].append('%s timestamps: %s' % (kind, s['gaps'][:5]))
         if s['corrupted']:

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Did a client receive each frame with the bytes, the PTS and the DTS that were pushed?
 
-    match.py SOURCE.mp4 RECEIVED.ts [--loop] [--breaks N] [--tolerance-ms 1] [--min-video N] [--min-audio N]
+    match.py SOURCE.mp4 RECEIVED.ts [--loop] [--breaks N] [--tolerance-ms 1] [--min-video N] [--min-audio N] [--own-dts]
 
 The received access units must be one contiguous run of the source's (with --loop, of the source repeated), nothing missing,
 nothing twice, from a key frame on. In a run every PTS and every DTS differs from the source's by one constant, the same for
 sound and picture, to within the tolerance. --breaks N: the source was interrupted N times; then there are N + 1 runs, and
-each is held to the same rules. Tracks that the source does not have must not be there. Prints JSON; exit status 0: it matches.
+each is held to the same rules. --own-dts: the DTS differ by a constant of their own, for what has passed RTP, which has
+none. Tracks that the source does not have must not be there. Prints JSON; exit status 0: it matches.
 """
 
 import argparse
@@ -72,11 +73,12 @@ class Matcher:
         for number, unit in run:
             index, later = self.index(number)
             pts.append(unit.pts - self.units[index].pts - later)
-            dts.append(unit.dts - self.units[index].dts - later)
+            if unit.dts is not None:
+                dts.append(unit.dts - self.units[index].dts - later)
         return pts, dts
 
 
-def judge_track(kind, matcher, received, breaks, tolerance, why):
+def judge_track(kind, matcher, received, breaks, tolerance, why, own_dts=False):
     runs, faults = matcher.runs(received)
     if len(runs) != breaks + 1 or len(faults) != breaks:
         why.append('%s: %d runs instead of %d: %s' % (kind, len(runs), breaks + 1, '; '.join(faults[:4])))
@@ -84,7 +86,8 @@ def judge_track(kind, matcher, received, breaks, tolerance, why):
     for run in runs:
         pts, dts = matcher.offsets(run)
         middle = statistics.median(pts)
-        worst = max(abs(x - middle) for x in pts + dts)
+        middle_dts = statistics.median(dts) if dts and own_dts else middle
+        worst = max([abs(x - middle) for x in pts] + [abs(x - middle_dts) for x in dts])
         first = matcher.units[matcher.index(run[0][0])[0]]
         if worst > tolerance:
             why.append('%s: a time is %.3f ms off the run\'s offset' % (kind, worst))
@@ -94,7 +97,7 @@ def judge_track(kind, matcher, received, breaks, tolerance, why):
     return report
 
 
-def compare(source, received, loop=False, breaks=0, tolerance=1.0, minimum=None):
+def compare(source, received, loop=False, breaks=0, tolerance=1.0, minimum=None, own_dts=False):
     why, tracks = [], {}
     period = max((track.duration for track in source.values()), default=0)  # what ffmpeg's -stream_loop takes
     for kind, track in received.items():
@@ -106,7 +109,7 @@ def compare(source, received, loop=False, breaks=0, tolerance=1.0, minimum=None)
         if not got or len(got.units) < least:
             why.append('%s: %d units received, at least %d wanted' % (kind, len(got.units) if got else 0, least))
         if got and got.units:
-            tracks[kind] = judge_track(kind, Matcher(track, loop, period), got.units, breaks, tolerance, why)
+            tracks[kind] = judge_track(kind, Matcher(track, loop, period), got.units, breaks, tolerance, why, own_dts)
     if len(tracks) == 2 and not why:
         (a, one), (b, other) = tracks.items()
         for x, y in zip(one['runs'], other['runs']):
@@ -128,11 +131,12 @@ def main():
     parser.add_argument('--tolerance-ms', type=float, default=1.0)
     parser.add_argument('--min-video', type=int, default=25)
     parser.add_argument('--min-audio', type=int, default=25)
+    parser.add_argument('--own-dts', action='store_true')
     o = parser.parse_args()
     try:
         source, received = units.read(o.source), units.read(o.received)
         minimum = dict(video=o.min_video, audio=o.min_audio)
-        report = compare(source, received, o.loop, o.breaks, o.tolerance_ms, minimum)
+        report = compare(source, received, o.loop, o.breaks, o.tolerance_ms, minimum, o.own_dts)
     except units.Damaged as error:
         report = dict(ok=False, why=[str(error)])
     print(json.dumps(report, indent=1))

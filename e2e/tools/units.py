@@ -280,6 +280,54 @@ class Mp4:
         return 0.0
 
 
+# ---- FLV -----------------------------------------------------------------------------------------------------------
+
+
+class Flv:
+    """FLV 10.1 with H.264 and AAC, and Enhanced RTMP with H.265 and Opus; times are whole milliseconds."""
+
+    CODED, CODED_X = 1, 3
+
+    def read(self, path):
+        with open(path, 'rb') as file:
+            data = file.read()
+        found, at = {}, 13
+        while at + 11 <= len(data):
+            size = int.from_bytes(data[at + 1 : at + 4], 'big')
+            time = data[at + 7] << 24 | int.from_bytes(data[at + 4 : at + 7], 'big')
+            body = data[at + 11 : at + 11 + size]
+            unit = self.picture(time, body) if data[at] == 9 else self.sound(time, body) if data[at] == 8 else None
+            if unit:
+                found.setdefault(unit[0], []).append(unit[1])
+            at += 15 + size
+        return {kind: Track(kind, units, lasting(units)) for kind, units in found.items()}
+
+    def picture(self, time, body):
+        if body[0] & 0x80:
+            packet, kind, data = body[0] & 15, {b'hvc1': 'h265', b'avc1': 'h264'}.get(body[1:5]), body[5:]
+            later = int.from_bytes(data[:3], 'big', signed=True) if packet == self.CODED else 0
+            data = data[3:] if packet == self.CODED else data
+            coded = packet in (self.CODED, self.CODED_X)
+        else:
+            kind, coded, data = {7: 'h264'}.get(body[0] & 15), body[1] == 1, body[5:]
+            later = int.from_bytes(body[2:5], 'big', signed=True)
+        if not kind or not coded:
+            return None
+        key, digest = video_hash(kind, length_prefixed(data, 4))
+        return kind, Unit(key, time + later, time, digest)
+
+    def sound(self, time, body):
+        kind, coded, data = 'aac', body[0] >> 4 == 10 and body[1] == 1, body[2:]
+        if body[0] >> 4 == 9:
+            kind, coded, data = {b'Opus': 'opus', b'mp4a': 'aac'}.get(body[1:5]), body[0] & 15 == self.CODED, body[5:]
+        return (kind, Unit(True, time, time, hashlib.md5(data).hexdigest())) if kind and coded else None
+
+
+def lasting(units):
+    """How long a track with even frames is, in whole milliseconds: its last frame is as long as all others"""
+    return round((units[-1].dts - units[0].dts) * len(units) / max(1, len(units) - 1))
+
+
 def read(path):
-    """{kind: Track} of an .mp4 or .ts file"""
-    return Mp4().read(path) if path.endswith('.mp4') else TransportStream().read(path)
+    """{kind: Track} of an .mp4, .flv or .ts file"""
+    return {'mp4': Mp4, 'flv': Flv}.get(path.rpartition('.')[2], TransportStream)().read(path)
