@@ -3,7 +3,7 @@
 //! [`unit()`] makes a user data SEI of a marker and the wall clock as hexadecimal digits: no byte of it is zero, so it
 //! needs no emulation prevention and goes through every container as it is. [`Scanner`] looks for the marker in raw
 //! bytes, whatever they are wrapped in. A stamp that a container splits (at the border of a transport stream packet, of
-//! an RTMP chunk, of an HTTP chunk) is not found; enough are whole.
+//! an RTMP chunk, of an HTTP chunk) is not found; enough are whole. RTP splits none: the SEI is far shorter than a packet.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
