@@ -15,6 +15,7 @@ mod input;
 mod messages;
 mod rtcp;
 mod rtp_packets;
+mod rtp_payloads;
 mod rtsp_session;
 mod sdp;
 mod session;
@@ -30,6 +31,7 @@ pub use http_head::http_head;
 pub use messages::messages;
 pub use rtcp::rtcp;
 pub use rtp_packets::rtp_packets;
+pub use rtp_payloads::rtp_payloads;
 pub use rtsp_session::rtsp_session;
 pub use sdp::sdp;
 pub use session::session;
@@ -41,7 +43,7 @@ use rtmp::Limits;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("access_units", access_units),
     ("amf0", amf0),
     ("chunks", chunks),
@@ -53,6 +55,7 @@ pub const TARGETS: [Target; 15] = [
     ("messages", messages),
     ("rtcp", rtcp),
     ("rtp_packets", rtp_packets),
+    ("rtp_payloads", rtp_payloads),
     ("rtsp_session", rtsp_session),
     ("sdp", sdp),
     ("session", session),

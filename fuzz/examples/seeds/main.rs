@@ -9,6 +9,7 @@
 
 mod codecs;
 mod http_heads;
+mod payloads;
 mod recordings;
 mod rtmp_parts;
 mod rtp_scripts;
@@ -29,6 +30,7 @@ fn main() -> Result<()> {
     recordings::write(&mut seeds)?;
     codecs::write(&mut seeds)?;
     http_heads::write(&mut seeds)?;
+    payloads::write(&mut seeds)?;
     rtmp_parts::write(&mut seeds)?;
     rtp_scripts::write(&mut seeds)?;
     rtsp::write(&mut seeds)?;
