@@ -58,6 +58,7 @@ pub(crate) fn check(codec: &Codec) {
     }
     assert!(!codec.name().is_empty() && codec.update(&[]).is_none());
     assert_eq!(codec.is_random_access(&[]), codec.kind() == Kind::Audio, "any sound is, no empty picture is");
+    assert!(codec.reorder_depth().is_none_or(|depth| depth <= 16));
     if let Some(video) = codec.video() {
         let stated = matches!(codec, Codec::H264(_) | Codec::H265(_));
         assert!(!stated || (video.width > 0 && video.height > 0), "{video:?}");
