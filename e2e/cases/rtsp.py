@@ -136,9 +136,8 @@ def rtsp_publish_hevc(c):
             'ffmpeg-hls-': c.ffmpeg_command(server.hls(code), FFMPEG_SECONDS),
         }
         running.update({name + code: c.start(name + code, command) for name, command in commands.items()})
+    # Of HLS with fragmented MP4 ffmpeg complains whenever it reads a playlist again.
     c.all_pass(running)
-    for code in TRANSPORTS:
-        c.said_nothing(running['ffmpeg-hls-' + code])
 
 
 @case(short=5)

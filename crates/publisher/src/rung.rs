@@ -304,6 +304,7 @@ fn source_status(session: &Session) -> SourceStatus {
         peer: session.peer,
         agent: session.agent.clone(),
         since: session.since,
+        lost: session.packets_lost(),
     }
 }
 

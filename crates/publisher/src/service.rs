@@ -29,7 +29,7 @@ use crate::rtsp::ports::Ports;
 use crate::rung::{Refused, Rung};
 use crate::session::{Ended, Open, Opening, Role, Sessions};
 use crate::status::StreamStatus;
-use crate::stream::Running;
+use crate::stream::{Running, Viewers};
 
 /// A stream that a publisher made by coming is stopped this long after its last media.
 const UNUSED: Duration = Duration::from_secs(60);
@@ -382,7 +382,12 @@ impl Service {
         let sessions = self.sessions.list();
         let streams: Vec<Arc<Running>> = self.streams().values().filter_map(Slot::running).cloned().collect();
         let viewers = |code: &Code| {
-            sessions.iter().filter(|session| session.role == Role::Viewer && session.stream == *code).count()
+            let of_stream = sessions.iter().filter(|session| session.stream == *code);
+            let viewers = of_stream.filter(|session| session.role == Role::Viewer);
+            viewers.fold(Viewers::default(), |all, session| Viewers {
+                count: all.count + 1,
+                lost: all.lost + session.packets_lost(),
+            })
         };
         streams.iter().map(|running| running.status(now, viewers(&running.code))).collect()
     }

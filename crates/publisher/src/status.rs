@@ -31,6 +31,8 @@ pub struct StreamStatus {
     pub last_error: Option<(SystemTime, String)>,
     /// Open viewer sessions.
     pub viewers: usize,
+    /// Packets that did not reach those of them that report it: players of RTSP.
+    pub viewers_lost: u64,
     /// Its rungs, in the order of the configuration; one where it has no ladder.
     pub renditions: Vec<RenditionStatus>,
 }
@@ -67,4 +69,6 @@ pub struct SourceStatus {
     pub agent: Option<String>,
     /// Since when it feeds the stream.
     pub since: SystemTime,
+    /// Packets of it that did not reach us, where it sends by UDP.
+    pub lost: u64,
 }

@@ -17,6 +17,14 @@ use crate::status::{RenditionStatus, StreamStatus};
 /// The rungs of a stream.
 pub(crate) type Rungs = Arc<[Arc<Rung>]>;
 
+/// Who takes a stream.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Viewers {
+    pub(crate) count: usize,
+    /// Packets that did not reach them.
+    pub(crate) lost: u64,
+}
+
 /// What of a running stream may be changed.
 #[derive(Clone)]
 struct Shape {
@@ -122,7 +130,7 @@ impl Running {
     }
 
     /// The stream as seen from outside.
-    pub(crate) fn status(&self, now: Duration, viewers: usize) -> StreamStatus {
+    pub(crate) fn status(&self, now: Duration, viewers: Viewers) -> StreamStatus {
         let Shape { config, rungs } = self.shape().clone();
         let renditions: Vec<RenditionStatus> = rungs.iter().map(|rung| rung.status(now)).collect();
         let best = (0..renditions.len())
@@ -140,7 +148,8 @@ impl Running {
             warnings: told(rungs.len(), &renditions, |rung| rung.warnings.clone()),
             late_frames: renditions.iter().map(|rung| rung.late_frames).sum(),
             last_error: last_error(&renditions),
-            viewers,
+            viewers: viewers.count,
+            viewers_lost: viewers.lost,
             renditions,
         }
     }

@@ -170,7 +170,8 @@ function showFacts(stream, now) {
   const mended = [[epochs - 1, 'break'], [gaps, 'gap'], [repaired, 'repaired stamp'], [dropped, 'dropped frame'], [late, 'late frame']];
   const told = mended.filter(([count]) => count > 0).map(([count, what]) => plural(count, what));
   if (told.length) facts.push(['Timestamps', told.join(', ')]);
-  facts.push(['Viewers', String(stream.viewers)]);
+  const lost = (packets) => (packets ? `, ${plural(packets, 'packet')} lost on the way` : '');
+  facts.push(['Viewers', stream.viewers + lost(stream.viewers_lost)]);
   const flat = facts.flatMap(([name, value], index) => [['dt', name, `${index}${name}`], ['dd', value, `${index}${name}=`]]);
   fit($('facts'), flat, ([, , key]) => key, ([tag]) => document.createElement(tag), (element, [, text]) => setText(element, text));
 }

@@ -52,6 +52,8 @@ struct Stream {
     bits_per_second: u64,
     gop_ms: Option<u64>,
     viewers: usize,
+    /// Packets that did not reach them, as players of RTSP report it.
+    viewers_lost: u64,
     warnings: Vec<String>,
     last_error: Option<LastError>,
     timeline: Timeline,
@@ -88,6 +90,8 @@ struct Source {
     peer: Option<String>,
     agent: Option<String>,
     since_ms: u64,
+    /// Packets of it that did not reach us, where it sends by UDP.
+    lost: u64,
 }
 
 #[derive(Serialize)]
@@ -202,6 +206,7 @@ fn stream(site: &Site, status: StreamStatus) -> Stream {
         bits_per_second: status.media.bits_per_second,
         gop_ms: status.media.gop.map(milliseconds),
         viewers: status.viewers,
+        viewers_lost: status.viewers_lost,
         warnings: status.warnings,
         last_error: status.last_error.map(last_error),
         timeline: Timeline {
@@ -258,6 +263,7 @@ fn source(source: SourceStatus) -> Source {
         peer: source.peer.map(|peer| peer.to_string()),
         agent: source.agent,
         since_ms: unix_ms(source.since),
+        lost: source.lost,
     }
 }
 
