@@ -73,7 +73,7 @@ class Watched:
         if self.reports:
             at, report = self.reports[-1]
             ntp = int((report.wall + rtsp_client.UNIX_IN_NTP) * 65536)
-            last, delay = ntp & 0xFFFFFFFF, int((now - at) * 65536)
+            last, delay = ntp & 0xFFFFFFFF, max(0, int((now - at) * 65536))
         ssrc, highest = next(iter(self.ssrc), 0), self.sequence.highest or 0
         lost = max(0, self.sequence.lost())
         return rtsp_client.receiver_report(OWN_SSRC, ssrc, self.sequence.fraction(), lost, highest & 0xFFFFFFFF, last, delay)
@@ -101,7 +101,7 @@ class Watched:
         if len(self.ssrc) != 1:
             self.fault('SSRCs %s' % self.ssrc)
         self.judge_order(report)
-        self.judge_reports(report, wall_matters)
+        self.judge_reports(report, wall_matters, max_lost > 0)
         return report
 
     def judge_order(self, report):
@@ -122,16 +122,18 @@ class Watched:
         if steps:
             report['steps'] = dict(steps.most_common(4))
 
-    def judge_reports(self, report, wall_matters):
+    def judge_reports(self, report, wall_matters, may_be_lost):
         if not self.reports:
             return self.fault('no sender report')
         begin = self.arrivals[0][0]
         times = [at for at, _ in self.reports]
         report['first_sr_s'] = round(times[0] - begin, 3)
         report['longest_sr_gap_s'] = round(max((b - a for a, b in zip(times, [*times[1:], self.arrivals[-1][0]])), default=0), 3)
-        if times[0] - begin > FIRST_REPORT:
+        # Where packets are lost, reports are as well.
+        first, later = (LATER_REPORTS, 2 * LATER_REPORTS) if may_be_lost else (FIRST_REPORT, LATER_REPORTS)
+        if times[0] - begin > first:
             self.fault('the first sender report came after %.1f s' % (times[0] - begin))
-        if report['longest_sr_gap_s'] > LATER_REPORTS:
+        if report['longest_sr_gap_s'] > later:
             self.fault('%.1f s without a sender report' % report['longest_sr_gap_s'])
         apart = [(one.wall - self.wall(one.timestamp)) * 1000 for _, one in self.reports]
         report['sr_apart_ms'] = round(max(map(abs, apart)), 3)

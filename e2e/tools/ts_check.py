@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check an MPEG transport stream (H.264/H.265 + AAC) packet by packet; print one JSON object.
 
-    ts_check.py FILE|-  [--segment] [--max-pcr-ms 100] [--max-psi-ms 500] [--max-gap-ms 500] [--allow-cut-start]
+    ts_check.py FILE|-  [--segment] [--max-pcr-ms 100] [--max-psi-ms 500] [--max-gap-ms 500] [--max-hole-ms 0] [--allow-cut-start]
 
 Rules: ISO/IEC 13818-1 (sync, continuity, PSI CRC, PCR interval 100 ms, PTS/DTS order and no decode time before its PCR),
 TR 101 290 (PAT/PMT at least each 500 ms), H.222.0 (an access unit delimiter starts each H.264/H.265 access unit).
@@ -72,7 +72,7 @@ def recovers(es, starts, types):
     return any(t == 6 and recovery_point(es[start:end]) for start, end, t in zip(starts, ends, types))
 
 
-def analyse(data, segment=False, max_pcr_ms=100, max_psi_ms=500, max_gap_ms=500, allow_cut_start=False):
+def analyse(data, segment=False, max_pcr_ms=100, max_psi_ms=500, max_gap_ms=500, allow_cut_start=False, max_hole_ms=0):
     E, W = [], []
 
     def err(kind, at, text):
@@ -178,11 +178,14 @@ def analyse(data, segment=False, max_pcr_ms=100, max_psi_ms=500, max_gap_ms=500,
                 frames += (es[i + 6] & 3) + 1
                 i += fl
             if s.get('rate'):
-                if s['aac_next'] is not None and abs(diff(pts, s['aac_next'])) > 1350 and not p['disc']:  # 15 ms
+                apart = 0 if s['aac_next'] is None or p['disc'] else diff(pts, s['aac_next'])
+                # A hole of whole frames is what a lossy network leaves.
+                is_hole = 0 < apart <= max_hole_ms * 90 and abs(apart / 90000 * s['rate'] / 1024 % 1 - 0.5) > 0.45
+                if abs(apart) > 1350 and not is_hole:  # 15 ms
                     err(
                         'audio-clock',
                         p['at'],
-                        'PTS is %+.1f ms from where the samples before it end' % (diff(pts, s['aac_next']) / 90),
+                        'PTS is %+.1f ms from where the samples before it end' % (apart / 90),
                     )
                 s['aac_next'] = (pts + frames * 1024 * 90000 // s['rate']) % WRAP
                 s['samples'] += frames * 1024
@@ -373,7 +376,7 @@ if __name__ == '__main__':
     ap.add_argument('file')
     ap.add_argument('--segment', action='store_true')
     ap.add_argument('--allow-cut-start', action='store_true')
-    for k, d in (('max-pcr-ms', 100), ('max-psi-ms', 500), ('max-gap-ms', 500)):
+    for k, d in (('max-pcr-ms', 100), ('max-psi-ms', 500), ('max-gap-ms', 500), ('max-hole-ms', 0)):
         ap.add_argument('--' + k, type=int, default=d)
     a = ap.parse_args()
     r = analyse(
@@ -383,6 +386,7 @@ if __name__ == '__main__':
         a.max_psi_ms,
         a.max_gap_ms,
         a.allow_cut_start,
+        a.max_hole_ms,
     )
     print(json.dumps(r, indent=1))
     sys.exit(0 if r['ok'] else 1)
