@@ -1,6 +1,7 @@
 """RTSP: played and published over TCP and UDP by clients of several makes, frame by frame; through a bad network; in a crowd."""
 
 import json
+import os
 import time
 
 from harness import paced
@@ -8,6 +9,7 @@ from harness.bystander import Bystander
 from harness.case import case
 from harness.process import until
 from harness.server import PUBLISH
+from harness.tls import Tls
 
 from .dash import FFMPEG_SECONDS, wait_for_dash
 
@@ -138,6 +140,25 @@ def rtsp_publish_hevc(c):
         running.update({name + code: c.start(name + code, command) for name, command in commands.items()})
     # Of HLS with fragmented MP4 ffmpeg complains whenever it reads a playlist again.
     c.all_pass(running)
+
+
+@case(short=8, long=60)
+def rtsps(c):
+    """RTSPS: ffmpeg publishes, ffmpeg and GStreamer play, all over TLS: each frame is as it was pushed"""
+    key = 's3cret-key'
+    tls = Tls(c)
+    server = c.server(streams={'news': {**PUBLISH, 'stream_key': key}}, tls=tls.files, rtsp=True).start()
+    c.push_to(server.rtsps('news?key=' + key), 'lo.mp4')
+    server.wait_for_media()
+    command = ['gst-launch-1.0', '-q', 'rtspsrc', 'location=' + server.rtsps(), 'protocols=tcp', 'tls-validation-flags=0']
+    gstreamer = c.start('gstreamer', [*command, '!', 'rtph264depay', '!', 'h264parse', '!', 'filesink', 'location=' + c.path('gst.264')])
+    received = c.ffmpeg_rtsp(server.rtsps(), c.seconds, 'tcp')
+    c.exact('lo.mp4', received, '--min-video', 20 * (c.seconds - 3))
+    assert gstreamer.running(), gstreamer.output()
+    gstreamer.stop()
+    assert os.path.getsize(c.path('gst.264')) > 50_000, 'GStreamer got nothing'
+    log = server.log_text()
+    assert 'protocol=rtsps' in log and key not in log, log
 
 
 @case(short=5)

@@ -60,7 +60,7 @@ class Server:
     """`rillcast run -c …` in a folder of its own"""
 
     def __init__(self, binary, folder, streams=None, host='127.0.0.1', settings=None, tls=None, rtsp=False):
-        """`tls`: the files of a certificate and its key, for RTMPS. `rtsp`: listen for it, with settings where it is a dict"""
+        """`tls`: the files of a certificate and its key, for RTMPS, and RTSPS beside RTSP. `rtsp`: listen for it, with settings where it is a dict"""
         self.binary, self.folder, self.host = binary, folder, host
         family = socket.AF_INET6 if ':' in host else socket.AF_INET
         self.http_port, self.rtmp_port = free_port(family), free_port(family)
@@ -73,6 +73,7 @@ class Server:
             first = next(UDP_PORTS)
             self.rtsp_settings = {'enabled': True, 'udp_ports': '%d-%d' % (first, first + 999), **(rtsp if isinstance(rtsp, dict) else {})}
         self.settings, self.tls, self.rtmps_port = settings or {}, tls, tls and free_port(family)
+        self.rtsps_port = tls and self.rtsp_port and free_port(family)
         self.write_config({'news': PUBLISH} if streams is None else streams)
 
     def write_config(self, streams):
@@ -92,6 +93,8 @@ class Server:
         if self.tls:
             values['tls'] = {'cert': self.tls[0], 'key': self.tls[1]}
             values['listeners']['rtmps'] = {'listen_host': self.host, 'port': self.rtmps_port}
+        if self.rtsps_port:
+            values['listeners']['rtsps'] = {'listen_host': self.host, 'port': self.rtsps_port}
         with open(self.config, 'w') as file:
             file.write(yaml(values).lstrip('\n') + '\n')
 
@@ -139,6 +142,10 @@ class Server:
 
     def rtsp(self, name='news', app='live'):
         return 'rtsp://%s:%d/%s/%s' % (self.shown_host, self.rtsp_port, app, name)
+
+    def rtsps(self, name='news', app='live'):
+        """By the name that the certificate is for"""
+        return 'rtsps://localhost:%d/%s/%s' % (self.rtsps_port, app, name)
 
     def hls(self, code='news'):
         return self.url('/%s/index.m3u8' % code)
