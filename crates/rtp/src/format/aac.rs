@@ -239,3 +239,90 @@ impl Unpack for Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Depacketizer, Media};
+    use super::*;
+    use crate::Header;
+
+    struct Test(Depacketizer);
+
+    impl Test {
+        fn new(rate: u32, fmtp: &str) -> Self {
+            let format = Format::of_rtpmap(96, &format!("mpeg4-generic/{rate}/2"), fmtp).unwrap();
+            let mut depacketizer = Depacketizer::new(&format).unwrap();
+            assert!(matches!(depacketizer.poll(), Some(Media::Codec(_))));
+            Self(depacketizer)
+        }
+
+        fn push(&mut self, timestamp: u32, marker: bool, lost: bool, payload: &[u8]) -> Vec<String> {
+            let header = Header { marker, timestamp, ..Header::default() };
+            self.0.push(&Packet { header, payload: Bytes::copy_from_slice(payload) }, lost);
+            let text = |media| match media {
+                Media::Unit { timestamp, data, key: true } => format!("{timestamp} {}", data.escape_ascii()),
+                Media::Damaged { what } => what.to_string(),
+                other => panic!("{other:?}"),
+            };
+            std::iter::from_fn(|| self.0.poll()).map(text).collect()
+        }
+    }
+
+    const HBR: &str = "mode=AAC-hbr;config=1190";
+    const LOST: &str = "AAC access unit: packets are missing";
+
+    #[test]
+    fn several_access_units_of_a_packet_follow_each_other() {
+        let mut test = Test::new(48_000, HBR);
+        let payload = b"\0\x30\0\x10\0\x18\0\x08ABCDEF";
+        assert_eq!(test.push(5, true, false, payload), ["5 AB", "1029 CDE", "2053 F"]);
+        // HE-AAC has the clock of what is heard: twice that of the core, of which the configuration tells.
+        let mut test = Test::new(48_000, "mode=AAC-hbr;config=2b118800");
+        assert_eq!(test.push(0, true, false, b"\0\x20\0\x10\0\x10ABCD"), ["0 AB", "2048 CD"]);
+    }
+
+    #[test]
+    fn fields_as_the_description_has_them() {
+        let mut test = Test::new(22_050, "mode=AAC-lbr;config=1388");
+        assert_eq!(test.push(0, true, false, b"\0\x10\x0c\x08ABCDE"), ["0 ABC", "1024 DE"]);
+        // 13 bits of size, index, two flags without a time, random access, 4 bits of state; then 7 bits of size of 7 bits.
+        let all = "config=1190;sizeLength=13;indexLength=3;indexDeltaLength=3;CTSDeltaLength=22;DTSDeltaLength=22;\
+                   randomAccessIndication=1;streamStateIndication=4;auxiliaryDataSizeLength=7";
+        let mut test = Test::new(48_000, all);
+        assert_eq!(test.push(0, true, false, b"\0\x17\0\x10\x20\x0e\x00AB"), ["0 AB"]);
+        let mut test = Test::new(48_000, "config=1190;constantSize=2");
+        assert_eq!(test.push(0, true, false, b"ABCD"), ["0 AB", "1024 CD"]);
+        let mut test = Test::new(48_000, "config=1190");
+        assert_eq!(test.push(0, true, false, b"ABCD"), ["0 ABCD"]);
+    }
+
+    #[test]
+    fn fragments_are_put_together_and_a_lost_one_is_missed() {
+        let mut test = Test::new(48_000, HBR);
+        let piece = |data: &[u8]| [b"\0\x10\0\x30", data].concat();
+        assert_eq!(test.push(0, false, false, &piece(b"ABC")), Vec::<String>::new());
+        assert_eq!(test.push(0, true, false, &piece(b"DEF")), ["0 ABCDEF"]);
+        // The first.
+        assert_eq!(test.push(1024, true, true, &piece(b"DEF")), [LOST]);
+        // The last.
+        test.push(2048, false, false, &piece(b"ABC"));
+        assert_eq!(test.push(3072, true, true, b"\0\x10\0\x08X"), [LOST, "3072 X"]);
+        // One in the middle.
+        test.push(4096, false, false, &piece(b"AB"));
+        assert_eq!(test.push(4096, true, true, &piece(b"EF")), [LOST]);
+        assert_eq!(test.push(5120, true, false, b"\0\x10\0\x08X"), ["5120 X"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out() {
+        let mut test = Test::new(48_000, HBR);
+        let interleaved = b"\0\x20\0\x10\0\x11ABCD";
+        assert_eq!(test.push(0, true, false, interleaved), ["AAC payload: interleaving is not supported"]);
+        assert_eq!(
+            test.push(0, true, false, b"\0\x20\0\x10\0\x18ABCD"),
+            ["0 AB", "AAC payload: data ends at byte 10"]
+        );
+        assert_eq!(test.push(0, true, false, b"\0\x20\0"), ["AAC payload: data ends at byte 3"]);
+        assert_eq!(test.push(0, true, false, b""), Vec::<String>::new());
+    }
+}

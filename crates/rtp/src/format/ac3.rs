@@ -159,3 +159,63 @@ impl Unpack for Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Depacketizer, Format, Media};
+    use super::*;
+    use crate::Header;
+
+    fn push(test: &mut Depacketizer, at: (u32, bool, bool), head: [u8; 2], data: &[u8]) -> Vec<String> {
+        let (timestamp, marker, lost) = at;
+        let payload = [&head, data].concat().into();
+        test.push(&Packet { header: Header { timestamp, marker, ..Header::default() }, payload }, lost);
+        let text = |media| match media {
+            Media::Codec(codec) => codec.name().to_owned(),
+            Media::Unit { timestamp, data, .. } => format!("{timestamp} {}", data.len()),
+            Media::Damaged { what } => what.to_string(),
+        };
+        std::iter::from_fn(|| test.poll()).map(text).collect()
+    }
+
+    const LOST: &str = "AC-3 frame: packets are missing";
+    const NONE: [&str; 0] = [];
+
+    fn test(rtpmap: &str) -> Depacketizer {
+        Depacketizer::new(&Format::of_rtpmap(96, rtpmap, "").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn whole_frames_and_fragments() {
+        let mut test = test("AC3/48000");
+        let frames: Vec<_> = testkit::samples::ac3().frames.into_iter().map(|frame| frame.data).collect();
+        let (frame, two) = (&frames[0], frames[..2].concat());
+        assert_eq!(push(&mut test, (0, true, false), [0, 2], &two), ["AC-3", "0 192", "1536 192"]);
+        assert_eq!(push(&mut test, (3072, true, false), [0, 1], frame), ["3072 192"]);
+        assert_eq!(push(&mut test, (4608, false, false), [1, 2], &frame[..150]), NONE);
+        assert_eq!(push(&mut test, (4608, true, false), [3, 2], &frame[150..]), ["4608 192"]);
+        // Lost: the beginning, the middle, the end.
+        assert_eq!(push(&mut test, (6144, true, true), [3, 2], &frame[150..]), [LOST]);
+        assert_eq!(push(&mut test, (7680, false, false), [2, 3], &frame[..50]), NONE);
+        assert_eq!(push(&mut test, (7680, true, true), [3, 3], &frame[100..]), [LOST]);
+        assert_eq!(push(&mut test, (9216, false, false), [1, 2], &frame[..150]), NONE);
+        assert_eq!(push(&mut test, (10_752, true, true), [0, 1], frame), [LOST, "10752 192"]);
+        assert_eq!(
+            push(&mut test, (0, true, false), [0, 2], &two[..300]),
+            ["0 192", "AC-3 payload: data ends at byte 108"]
+        );
+        test.push(&Packet { header: Header::default(), payload: Bytes::from_static(&[0]) }, false);
+        assert!(matches!(test.poll(), Some(Media::Damaged { what: Error::Truncated { len: 1, .. } })));
+    }
+
+    #[test]
+    fn fragments_of_eac3_do_not_tell_the_first() {
+        let mut test = test("eac3/48000/1");
+        let frame = testkit::samples::eac3().frames.remove(0).data;
+        assert_eq!(push(&mut test, (0, false, false), [1, 2], &frame[..100]), NONE);
+        assert_eq!(push(&mut test, (0, true, false), [1, 2], &frame[100..]), ["E-AC-3", "0 128"]);
+        assert_eq!(push(&mut test, (1536, true, true), [1, 2], &frame[100..]), [LOST]);
+        assert_eq!(push(&mut test, (3072, false, false), [1, 2], &frame[..100]), NONE);
+        assert_eq!(push(&mut test, (4608, true, true), [0, 1], &frame), [LOST, "4608 128"]);
+    }
+}

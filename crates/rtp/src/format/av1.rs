@@ -253,3 +253,114 @@ fn in_band(data: &[u8]) -> Option<av1::Config> {
     const BARE: &[u8] = &[0x81, 0, 0, 0];
     av1::update(&av1::Config::decode(BARE).ok()?, data)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Header, Media};
+
+    const KEY: &[u8] = include_bytes!("../../../media/testdata/aom-10bit-key.tu");
+
+    struct Test {
+        reader: Reader,
+        out: Output,
+    }
+
+    impl Test {
+        /// With the configuration known.
+        fn new() -> Self {
+            let codec = in_band(KEY).map(Codec::Av1);
+            let out = Output { queue: VecDeque::new(), codec, unit_bytes: 100 };
+            Self { reader: Reader::default(), out }
+        }
+
+        fn push(&mut self, timestamp: u32, marker: bool, lost: bool, payload: &[u8]) -> Vec<Vec<u8>> {
+            let header = Header { marker, timestamp, ..Header::default() };
+            let packet = Packet { header, payload: Bytes::copy_from_slice(payload) };
+            self.reader.push(&packet, lost, &mut self.out);
+            let bytes = |media| match media {
+                Media::Unit { data, .. } => data.to_vec(),
+                Media::Damaged { what } => what.to_string().into_bytes(),
+                Media::Codec(_) => Vec::new(),
+            };
+            self.out.queue.drain(..).map(bytes).collect()
+        }
+    }
+
+    const LOST: &[u8] = b"AV1 temporal unit: packets are missing";
+    const NONE: [Vec<u8>; 0] = [];
+
+    #[test]
+    fn elements_with_and_without_lengths_and_sizes() {
+        let mut test = Test::new();
+        // W 0: each has its length. The second has a size of its own; the first is a temporal delimiter.
+        let payload = b"\x00\x01\x10\x04\x32\x02ab\x03\x30cd";
+        assert_eq!(test.push(1, true, false, payload), [b"\x32\x02ab\x32\x02cd"]);
+        // W 2, with an extension.
+        assert_eq!(test.push(2, true, false, b"\x20\x02\x30a\x34\x08bc"), [&b"\x32\x01a\x36\x08\x02bc"[..]]);
+        // A temporal unit with a delimiter alone is none.
+        assert_eq!(test.push(3, true, false, b"\x10\x10"), NONE);
+    }
+
+    #[test]
+    fn fragments_are_put_together() {
+        let mut test = Test::new();
+        assert_eq!(test.push(1, false, false, b"\x60\x02\x30a\x30bc"), NONE);
+        assert_eq!(test.push(1, false, false, b"\xd0de"), NONE);
+        assert_eq!(test.push(1, true, false, b"\xa0\x01f\x30g"), [b"\x32\x01a\x32\x05bcdef\x32\x01g"]);
+        // Without a marker the timestamp ends it.
+        assert_eq!(test.push(2, false, false, b"\x10\x30a"), NONE);
+        assert_eq!(test.push(3, true, false, b"\x10\x30b"), [b"\x32\x01a", b"\x32\x01b"]);
+    }
+
+    #[test]
+    fn a_loss_costs_the_unit_that_it_was_in() {
+        let mut test = Test::new();
+        test.push(1, false, false, b"\x50\x30a");
+        assert_eq!(test.push(1, true, true, b"\x90b"), [LOST], "in the middle");
+        test.push(2, false, false, b"\x10\x30a");
+        assert_eq!(test.push(3, true, true, b"\x10\x30b"), [LOST, b"\x32\x01b"], "at the end");
+        assert_eq!(test.push(4, true, true, b"\x90b"), [LOST], "at the beginning");
+        assert_eq!(test.push(6, true, true, b"\x10\x30b"), [b"\x32\x01b"], "all of the fifth");
+        // A fragment whose end never comes.
+        test.push(7, true, false, b"\x50\x30a");
+        assert_eq!(test.push(8, true, false, b"\x10\x30b"), [b"\x32\x01b"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out() {
+        let mut test = Test::new();
+        assert_eq!(test.push(1, true, false, b"\x20\x05\x30a"), [b"AV1 payload: data ends at byte 4"]);
+        assert_eq!(test.push(2, true, false, b"\x10\x80"), [b"OBU: data ends at byte 1"]);
+        let long = [b"\x50\x30", &[1; 99][..]].concat();
+        test.push(3, false, false, &long);
+        assert_eq!(test.push(3, true, false, b"\x90b"), [b"access unit: 101 exceeds the limit of 100"]);
+        assert_eq!(test.push(4, true, false, b"\x10\x30b"), [b"\x32\x01b"]);
+    }
+
+    #[test]
+    fn the_sequence_header_is_the_configuration() {
+        let mut test = Test::new();
+        test.out.codec = None;
+        assert_eq!(test.push(1, true, false, b"\x10\x30a"), [b"an access unit before its parameter sets"]);
+        let payload = [&[0x00, 0x01, 0x10], &[KEY[1] + 2][..], &KEY[..2 + usize::from(KEY[1])]].concat();
+        let found = test.push(2, true, false, &payload);
+        assert_eq!(found, [&b""[..], &KEY[..2 + usize::from(KEY[1])]]);
+    }
+
+    #[test]
+    fn a_coded_video_sequence_begins_with_its_mark() {
+        let mut heads = Vec::new();
+        let mut packer = Packer::new(32);
+        packer.pack(&[&[0x12, 0], KEY].concat(), true, &mut |payload| heads.push(payload.parts[0][0]));
+        assert_eq!((heads[0], heads[1] & (Z | N)), (N | Y | 2 << W_SHIFT, Z));
+        assert_eq!(heads.last().unwrap() & (Y | N), 0);
+        heads.clear();
+        packer.pack(b"\x32\x01a", false, &mut |payload| heads.push(payload.parts[0][0]));
+        assert_eq!(heads, [1 << W_SHIFT]);
+    }
+}

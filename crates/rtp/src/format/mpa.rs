@@ -130,3 +130,53 @@ impl Unpack for Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Depacketizer, Format, Media};
+    use super::*;
+    use crate::Header;
+
+    /// 96 bytes of MP3, 48 kHz.
+    const HEAD: [u8; 4] = [0xff, 0xfb, 0x14, 0xc4];
+
+    fn frame() -> Vec<u8> {
+        let mut frame = HEAD.to_vec();
+        frame.resize(96, 0x55);
+        frame
+    }
+
+    fn push(test: &mut Depacketizer, timestamp: u32, lost: bool, offset: u8, data: &[u8]) -> Vec<String> {
+        let payload = [&[0, 0, 0, offset], data].concat().into();
+        test.push(&Packet { header: Header { timestamp, ..Header::default() }, payload }, lost);
+        let text = |media| match media {
+            Media::Codec(codec) => codec.name().to_owned(),
+            Media::Unit { timestamp, data, .. } => format!("{timestamp} {}", data.len()),
+            Media::Damaged { what } => what.to_string(),
+        };
+        std::iter::from_fn(|| test.poll()).map(text).collect()
+    }
+
+    const LOST: &str = "MPEG audio frame: packets are missing";
+
+    #[test]
+    fn whole_frames_and_fragments() {
+        let mut test = Depacketizer::new(&Format::of_payload_type(14).unwrap()).unwrap();
+        let frame = frame();
+        let three = frame.repeat(3);
+        assert_eq!(push(&mut test, 0, false, 0, &three), ["MP3", "0 96", "2160 96", "4320 96"]);
+        // The last of a packet goes on in the next.
+        assert_eq!(push(&mut test, 6480, false, 0, &three[..150]), ["6480 96"]);
+        assert_eq!(push(&mut test, 8640, false, 54, &frame[54..]), ["8640 96"]);
+        // Lost: the beginning, the middle, the end.
+        assert_eq!(push(&mut test, 10_800, true, 50, &frame[50..]), [""; 0]);
+        assert_eq!(push(&mut test, 12_960, false, 0, &frame[..30]), [LOST]);
+        assert_eq!(push(&mut test, 12_960, true, 60, &frame[60..]), [""; 0]);
+        assert_eq!(push(&mut test, 15_120, false, 0, &frame[..30]), [LOST]);
+        assert_eq!(push(&mut test, 17_280, true, 0, &frame), [LOST, "17280 96"]);
+        let noise = push(&mut test, 19_440, false, 0, b"noise");
+        assert_eq!(noise, ["MPEG audio header: syncword is 883, expected 0x7ff"]);
+        test.push(&Packet { header: Header::default(), payload: Bytes::from_static(&[0, 0]) }, false);
+        assert!(matches!(test.poll(), Some(Media::Damaged { what: Error::Truncated { len: 2, .. } })));
+    }
+}

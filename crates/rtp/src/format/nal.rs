@@ -174,3 +174,72 @@ impl<'a> Group<'a> {
         self.bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payloads(packer: &mut Packer, units: &[&[u8]], key: bool) -> Vec<(bool, Vec<u8>)> {
+        let mut payloads = Vec::new();
+        packer.pack(&nal::join(units.iter().copied()), key, &mut |payload| {
+            payloads.push((payload.marker, payload.parts.concat()));
+        });
+        payloads
+    }
+
+    fn packer(syntax: Syntax, max: usize) -> Packer {
+        Packer { syntax, sets: vec![Bytes::from_static(b"\x67s"), Bytes::from_static(b"\x68p")], max }
+    }
+
+    #[test]
+    fn small_units_are_aggregated_and_a_lone_one_is_not() {
+        let mut packer = packer(Syntax::H264, 32);
+        let units: [&[u8]; 3] = [b"\x09\xf0", b"\x06sei", b"\x41slice"];
+        assert_eq!(
+            payloads(&mut packer, &units, false),
+            [(true, b"\x58\0\x04\x06sei\0\x06\x41slice".to_vec())]
+        );
+        assert_eq!(payloads(&mut packer, &units[2..], false), [(true, b"\x41slice".to_vec())]);
+        assert_eq!(payloads(&mut packer, &units[..1], false), []);
+        assert_eq!(payloads(&mut packer, &[], true).len(), 1, "the parameter sets alone");
+    }
+
+    #[test]
+    fn a_key_frame_brings_its_parameter_sets_once() {
+        let mut packer = packer(Syntax::H264, 32);
+        let with = [(true, b"\x78\0\x02\x67s\0\x02\x68p\0\x02\x65i".to_vec())];
+        assert_eq!(payloads(&mut packer, &[b"\x65i"], true), with);
+        assert_eq!(payloads(&mut packer, &[b"\x67s", b"\x68p", b"\x65i"], true), with);
+    }
+
+    #[test]
+    fn a_large_unit_is_divided() {
+        let mut h264 = packer(Syntax::H264, 32);
+        let unit = [b"\x65".to_vec(), vec![7; 70]].concat();
+        let found = payloads(&mut h264, &[b"\x06s", &unit, b"\x06e"], false);
+        let heads: Vec<_> =
+            found.iter().map(|(marker, payload)| (*marker, payload.len(), payload[0], payload[1])).collect();
+        assert_eq!(
+            heads,
+            [
+                (false, 2, 6, b's'),
+                (false, 32, 0x7c, 0x85),
+                (false, 32, 0x7c, 0x05),
+                (false, 12, 0x7c, 0x45),
+                (true, 2, 6, b'e')
+            ]
+        );
+        let mut h265 = packer(Syntax::H265, 32);
+        let unit = [b"\x26\x01".to_vec(), vec![7; 40]].concat();
+        let found = payloads(&mut h265, &[&unit], false);
+        let heads: Vec<_> =
+            found.iter().map(|(marker, payload)| (*marker, payload.len(), &payload[..3])).collect();
+        assert_eq!(heads, [(false, 32, &b"\x62\x01\x93"[..]), (true, 14, b"\x62\x01\x53")]);
+    }
+
+    #[test]
+    fn an_aggregation_of_h265_is_of_the_lowest_layer_and_temporal_id() {
+        assert_eq!(Syntax::H265.aggregation(&[b"\x02\x0b", b"\x02\x12"]), b"\x60\x0a");
+        assert_eq!(Syntax::H265.aggregation(&[b"\x83\x01", b"\x03\x01"]), b"\xe1\x01");
+    }
+}

@@ -218,8 +218,10 @@ impl Reader {
             // RFC 6184 5.2 lets receivers ignore these types; 0 is also what a start code begins with.
             0 => nal::annex_b(payload).for_each(|unit| self.whole(unit, &[], limit)),
             30 | 31 => {}
-            H264_AGGREGATION => self.aggregation(rest, 0, limit)?,
-            STAP_B => self.aggregation(rest.get(2..).ok_or(truncated)?, 0, limit)?,
+            H264_AGGREGATION => self.aggregation(rest, 0, limit).ok_or(truncated)?,
+            STAP_B => {
+                rest.get(2..).and_then(|rest| self.aggregation(rest, 0, limit)).ok_or(truncated)?;
+            }
             kind @ (H264_FRAGMENT | FU_B) => {
                 let Some((&flags, mut rest)) = rest.split_first() else { return Err(truncated) };
                 if kind == FU_B && flags & START != 0 {
@@ -244,8 +246,8 @@ impl Reader {
                 nal::annex_b(payload).for_each(|unit| self.whole(unit, &[], limit));
             }
             H265_AGGREGATION => {
-                let rest = rest.get(number..).ok_or(truncated)?;
-                self.aggregation(rest, number / 2, limit)?;
+                let rest = rest.get(number..);
+                rest.and_then(|rest| self.aggregation(rest, number / 2, limit)).ok_or(truncated)?;
             }
             H265_FRAGMENT => {
                 let Some((&flags, mut rest)) = rest.split_first() else { return Err(truncated) };
@@ -262,17 +264,14 @@ impl Reader {
         Ok(())
     }
 
-    /// Units behind lengths of 16 bits, and but for the first behind `number` bytes of their order.
-    fn aggregation(&mut self, mut rest: &[u8], number: usize, limit: usize) -> Result<(), Error> {
+    /// Units behind lengths of 16 bits, and but for the first behind `number` bytes of their order. None where one is cut short.
+    fn aggregation(&mut self, mut rest: &[u8], number: usize, limit: usize) -> Option<()> {
         while let Some((&length, after)) = rest.split_first_chunk() {
-            let length = usize::from(u16::from_be_bytes(length));
-            let Some((unit, after)) = after.split_at_checked(length) else {
-                return Err(self.truncated(rest.len()));
-            };
+            let (unit, after) = after.split_at_checked(u16::from_be_bytes(length).into())?;
             self.whole(unit, &[], limit);
             rest = after.get(number..).unwrap_or_default();
         }
-        Ok(())
+        Some(())
     }
 
     /// A whole unit, in two parts.
@@ -370,5 +369,219 @@ impl Syntax {
             Self::H264 => kind == h264::nal_type::IDR,
             Self::H265 => (h265::nal_type::BLA_W_LP..=h265::nal_type::CRA).contains(&kind),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::{Header, Media};
+
+    /// Parameter sets of x264: 1920x1080.
+    fn config() -> h264::Config {
+        h264::Config::decode(include_bytes!("../../../media/testdata/x264-1080p.avcc")).unwrap()
+    }
+
+    fn h265_config() -> h265::Config {
+        h265::Config::decode(include_bytes!("../../../media/testdata/x265-1080p.hvcc")).unwrap()
+    }
+
+    const IDR: &[u8] = b"\x65\x88abcdef";
+    const SLICE: &[u8] = b"\x41\x9aabc";
+    /// A slice that does not begin its picture.
+    const MORE: &[u8] = b"\x41\x40abc";
+    const MARKER: u32 = 1 << 31;
+
+    struct Test {
+        reader: Reader,
+        out: Output,
+    }
+
+    impl Test {
+        fn h264(known: bool) -> Self {
+            let sets = if known {
+                [config().sps(), config().pps()].map(<[Bytes]>::to_vec)
+            } else {
+                Default::default()
+            };
+            let codec = known.then(|| Codec::H264(config()));
+            let out = Output { queue: VecDeque::new(), codec, unit_bytes: 1000 };
+            Self { reader: Reader::h264(sets), out }
+        }
+
+        fn h265(donl: bool) -> Self {
+            let out =
+                Output { queue: VecDeque::new(), codec: Some(Codec::H265(h265_config())), unit_bytes: 1000 };
+            Self { reader: Reader::h265(Default::default(), donl), out }
+        }
+
+        /// A timestamp, with [`MARKER`] or without. Gives what came out: units by timestamp and NAL units, and damage.
+        fn push(&mut self, stamp: u32, lost: bool, payload: &[u8]) -> Vec<String> {
+            let (marker, timestamp) = (stamp & MARKER != 0, stamp & !MARKER);
+            let header = Header { marker, timestamp, ..Header::default() };
+            let packet = Packet { header, payload: Bytes::copy_from_slice(payload) };
+            self.reader.push(&packet, lost, &mut self.out);
+            let text = |media| match media {
+                Media::Codec(codec) => codec.name().to_owned(),
+                Media::Damaged { what } => what.to_string(),
+                Media::Unit { timestamp, key, data } => {
+                    let units: Vec<_> =
+                        nal::units(&data).map(|unit| format!("{}:{}", unit[0], unit.len())).collect();
+                    format!("{timestamp}{} {}", if key { "!" } else { "" }, units.join(" "))
+                }
+            };
+            self.out.queue.drain(..).map(text).collect()
+        }
+    }
+
+    const LOST: &str = "H.264 access unit: packets are missing";
+    const NONE: [&str; 0] = [];
+
+    #[test]
+    fn the_parameter_sets_may_come_in_the_stream_alone() {
+        let mut test = Test::h264(false);
+        assert_eq!(test.push(1 | MARKER, false, SLICE), ["an access unit before its parameter sets"]);
+        assert_eq!(test.push(2, false, &config().sps()[0]), NONE);
+        assert_eq!(test.push(2, false, &config().pps()[0]), NONE);
+        let sizes = format!("103:{} 104:{}", config().sps()[0].len(), config().pps()[0].len());
+        assert_eq!(test.push(2 | MARKER, false, IDR), ["H.264".to_owned(), format!("2! {sizes} 101:8")]);
+    }
+
+    #[test]
+    fn a_marker_on_parameter_sets_ends_nothing() {
+        let mut test = Test::h264(true);
+        let sps = config().sps()[0].clone();
+        assert_eq!(test.push(1 | MARKER, false, &sps), NONE);
+        assert_eq!(test.push(1 | MARKER, false, IDR), [format!("1! 103:{} 101:8", sps.len())]);
+        // Under a timestamp of their own.
+        assert_eq!(test.push(2 | MARKER, false, &sps), NONE);
+        assert_eq!(test.push(3 | MARKER, false, IDR), [format!("3! 103:{} 101:8", sps.len())]);
+    }
+
+    #[test]
+    fn markers_that_lie_are_not_believed() {
+        let mut test = Test::h264(true);
+        assert_eq!(test.push(1 | MARKER, false, SLICE), ["1 65:5"]);
+        assert_eq!(test.push(1 | MARKER, false, MORE), [LOST], "what was the rest of the picture");
+        assert_eq!(test.push(2 | MARKER, false, SLICE), NONE);
+        assert_eq!(test.push(2 | MARKER, false, MORE), NONE);
+        assert_eq!(test.push(3 | MARKER, false, SLICE), ["2 65:5 65:5"]);
+    }
+
+    #[test]
+    fn two_pictures_of_one_timestamp_are_two() {
+        let mut test = Test::h264(true);
+        assert_eq!(test.push(1 | MARKER, false, SLICE), ["1 65:5"]);
+        assert_eq!(test.push(1 | MARKER, false, SLICE), ["1 65:5"]);
+        assert_eq!(test.push(2 | MARKER, false, SLICE), ["2 65:5"]);
+    }
+
+    #[test]
+    fn without_markers_the_timestamp_ends_a_unit() {
+        let mut test = Test::h264(true);
+        assert_eq!(test.push(1, false, IDR), NONE);
+        assert_eq!(test.push(2, false, b"\x09\xf0"), ["1! 101:8"]);
+        assert_eq!(test.push(2, false, SLICE), NONE);
+        assert_eq!(test.push(3, false, SLICE), ["2 65:5"], "without its delimiter");
+    }
+
+    #[test]
+    fn aggregations_and_fragments() {
+        let mut test = Test::h264(true);
+        let group = b"\x18\0\x02\x09\xf0\0\0\0\x05\x41\x9aabc\0\x03\x06\x05\x80";
+        assert_eq!(test.push(1 | MARKER, false, group), ["1 65:5 6:3"]);
+        assert_eq!(test.push(2, false, b"\x7c\x85\x88abc"), NONE);
+        assert_eq!(test.push(2, false, b"\x7c\x05def"), NONE);
+        assert_eq!(test.push(2 | MARKER, false, b"\x7c\x45gh"), ["2! 101:10"]);
+        // An end that never comes, and a unit that begins and ends in one fragment.
+        assert_eq!(test.push(3, false, b"\x5c\x81\x9aabc"), NONE);
+        assert_eq!(test.push(3, false, b"\x5c\xc1\x40abc"), NONE);
+        assert_eq!(test.push(3 | MARKER, false, MORE), ["3 65:5 65:5 65:5"]);
+        // STAP-B and FU-B are read as if they were in order.
+        assert_eq!(test.push(4 | MARKER, false, b"\x19\0\x01\0\x05\x41\x9aabc"), ["4 65:5"]);
+        assert_eq!(test.push(5, false, b"\x5d\x81\0\x01\x9aabc"), NONE);
+        assert_eq!(test.push(5 | MARKER, false, b"\x5c\x41d"), ["5 65:6"]);
+        assert_eq!(test.push(6 | MARKER, false, b"\x1a\0"), ["H.264 payload: MTAP is not supported"]);
+        assert_eq!(test.push(7 | MARKER, false, b"\x18\0\x09\x41"), ["H.264 payload: data ends at byte 4"]);
+        assert_eq!(test.push(8, false, b"\x1e\0"), NONE, "a type without a meaning is nothing");
+        assert_eq!(test.push(8 | MARKER, false, SLICE), ["8 65:5"]);
+    }
+
+    #[test]
+    fn start_codes_are_taken_off() {
+        let mut test = Test::h264(true);
+        let stream = b"\0\0\0\x01\x09\xf0\0\0\0\x01\x65\x88abc\0\0\x01\x65\x40abc";
+        assert_eq!(test.push(1 | MARKER, false, stream), ["1! 101:5 101:5"]);
+    }
+
+    #[test]
+    fn a_loss_costs_the_unit_that_it_was_in() {
+        let mut test = Test::h264(true);
+        assert_eq!(test.push(1, false, SLICE), NONE);
+        assert_eq!(test.push(1 | MARKER, true, MORE), [LOST], "in the middle");
+        assert_eq!(test.push(2, false, SLICE), NONE);
+        assert_eq!(test.push(3 | MARKER, true, SLICE), [LOST, "3 65:5"], "at the end");
+        assert_eq!(test.push(5 | MARKER, true, SLICE), ["5 65:5"], "all of the fourth");
+        assert_eq!(test.push(6 | MARKER, true, MORE), [LOST], "at the beginning");
+        assert_eq!(test.push(7, true, b"\x5c\x01def"), NONE);
+        assert_eq!(test.push(7 | MARKER, false, b"\x5c\x41gh"), [LOST]);
+        // An empty packet tells of a loss too.
+        assert_eq!(test.push(8, false, SLICE), NONE);
+        assert_eq!(test.push(8, true, b""), NONE);
+        assert_eq!(test.push(8 | MARKER, false, MORE), [LOST]);
+    }
+
+    #[test]
+    fn a_loss_before_what_a_sender_always_begins_with_is_one_of_the_beginning() {
+        let mut test = Test::h264(true);
+        let delimited = b"\x18\0\x02\x09\xf0\0\x05\x41\x9aabc";
+        assert_eq!(test.push(1 | MARKER, false, delimited), ["1 65:5"]);
+        assert_eq!(test.push(2 | MARKER, true, delimited), ["2 65:5"]);
+        assert_eq!(test.push(3 | MARKER, true, SLICE), [LOST], "without its delimiter");
+        let mut test = Test::h264(true);
+        let sps = config().sps()[0].clone();
+        test.push(1, false, &sps);
+        assert_eq!(test.push(1 | MARKER, false, IDR).len(), 1);
+        assert_eq!(test.push(2 | MARKER, true, IDR), [LOST], "without its parameter sets");
+        assert_eq!(test.push(3 | MARKER, true, SLICE), ["3 65:5"]);
+    }
+
+    #[test]
+    fn who_joins_amid_a_picture_waits_for_the_next() {
+        let mut test = Test::h264(true);
+        assert_eq!(test.push(1 | MARKER, false, MORE), [LOST]);
+        assert_eq!(test.push(2 | MARKER, false, SLICE), ["2 65:5"]);
+    }
+
+    #[test]
+    fn a_unit_beyond_the_limit_is_left_out() {
+        let mut test = Test::h264(true);
+        let long = [SLICE, &[1; 600]].concat();
+        assert_eq!(test.push(1, false, &long), NONE);
+        assert_eq!(test.push(1, false, &long), NONE);
+        assert_eq!(test.push(1 | MARKER, false, MORE), ["access unit: 1218 exceeds the limit of 1000"]);
+        assert_eq!(test.push(2 | MARKER, false, SLICE), ["2 65:5"]);
+    }
+
+    #[test]
+    fn h265_with_its_numbers_and_without() {
+        let mut test = Test::h265(false);
+        assert_eq!(
+            test.push(1 | MARKER, false, b"\x60\x01\0\x03\x46\x01\x10\0\x04\x26\x01\xafx"),
+            ["1! 38:4"]
+        );
+        assert_eq!(test.push(2, false, b"\x62\x01\x81\x80ab"), NONE);
+        assert_eq!(test.push(2 | MARKER, false, b"\x62\x01\x41cd"), ["2 2:7"]);
+        assert_eq!(test.push(3 | MARKER, false, b"\0\0\0\x01\x02\x01\x80a"), ["3 2:4"]);
+        assert_eq!(test.push(4 | MARKER, false, b"\x64\x01\0"), ["H.265 payload: PACI is not supported"]);
+        let mut test = Test::h265(true);
+        let group = b"\x60\x01\0\x01\0\x03\x46\x01\x10\0\0\x04\x26\x01\xafx";
+        assert_eq!(test.push(1 | MARKER, false, group), ["1! 38:4"]);
+        assert_eq!(test.push(2, false, b"\x62\x01\x81\0\x02\x80ab"), NONE);
+        assert_eq!(test.push(2 | MARKER, false, b"\x62\x01\x41cd"), ["2 2:7"]);
+        assert_eq!(test.push(3 | MARKER, false, b"\x02\x01\0\x03\x80a"), ["3 2:4"]);
+        assert_eq!(test.push(4 | MARKER, false, b"\x02\x01\0"), ["H.265 payload: data ends at byte 3"]);
     }
 }
