@@ -176,10 +176,13 @@ impl Reader {
         let payload = &packet.payload;
         let (sizes, start) = self.headers(payload)?;
         let truncated = Error::Truncated { what: WHAT, len: payload.len() };
-        let data = payload.get(start..).ok_or(truncated.clone())?;
+        let data = payload.get(start..).ok_or_else(|| truncated.clone())?;
         let timestamp = packet.header.timestamp;
-        match (sizes[..].as_ref(), self.constant_size) {
-            (&[size], _) if size > data.len() => return Ok(self.fragment(packet, size, data, out)),
+        match sizes[..] {
+            [size] if size > data.len() => {
+                self.fragment(packet, size, data, out);
+                return Ok(());
+            }
             _ => self.end(out),
         }
         if sizes.is_empty() {
@@ -191,7 +194,7 @@ impl Reader {
         }
         let mut rest = data;
         for (index, &size) in sizes.iter().enumerate() {
-            let (unit, after) = rest.split_at_checked(size).ok_or(truncated.clone())?;
+            let (unit, after) = rest.split_at_checked(size).ok_or_else(|| truncated.clone())?;
             rest = after;
             if !unit.is_empty() {
                 out.unit(timestamp.wrapping_add(self.ticks(index)), Bytes::copy_from_slice(unit));

@@ -114,7 +114,7 @@ impl Reader {
         let mut ticks = 0;
         while !data.is_empty() {
             let truncated = Error::Truncated { what: WHAT, len: data.len() };
-            let (bytes, samples) = ac3::frame(data).ok_or(truncated.clone())?;
+            let (bytes, samples) = ac3::frame(data).ok_or_else(|| truncated.clone())?;
             let (unit, rest) = data.split_at_checked(bytes).ok_or(truncated)?;
             frame(timestamp.wrapping_add(ticks), Bytes::copy_from_slice(unit), out)?;
             let rate = out.codec.as_ref().and_then(Codec::audio).map_or(1, |audio| audio.sample_rate.max(1));

@@ -192,8 +192,9 @@ impl Reader {
         while !rest.is_empty() {
             index += 1;
             let is_last = count != 0 && index >= count;
-            let len = if is_last { rest.len() } else { obu::leb128(&mut rest).ok_or(truncated.clone())? };
-            let (element, after) = rest.split_at_checked(len).ok_or(truncated.clone())?;
+            let len =
+                if is_last { rest.len() } else { obu::leb128(&mut rest).ok_or_else(|| truncated.clone())? };
+            let (element, after) = rest.split_at_checked(len).ok_or_else(|| truncated.clone())?;
             rest = after;
             let first = index == 1 && header & Z != 0;
             let goes_on = rest.is_empty() && header & Y != 0;

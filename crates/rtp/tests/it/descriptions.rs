@@ -6,20 +6,20 @@ use rillcast_rtp::{Depacketizer, Format, Media, Unsupported};
 use testkit::{clip, samples};
 
 fn format(rtpmap: &str, fmtp: &str) -> Format {
-    Format::of_rtpmap(96, rtpmap, fmtp).unwrap()
+    Format::of_rtpmap(96, rtpmap, fmtp).expect("an rtpmap")
 }
 
 fn aac(asc: &[u8]) -> Codec {
-    Codec::Aac(aac::Config::decode(asc).unwrap())
+    Codec::Aac(aac::Config::decode(asc).expect("AudioSpecificConfig"))
 }
 
 fn h264() -> h264::Config {
-    h264::Config::decode(include_bytes!("../../../media/testdata/x264-1080p.avcc")).unwrap()
+    h264::Config::decode(include_bytes!("../../../media/testdata/x264-1080p.avcc")).expect("avcC")
 }
 
 /// What is written of a codec: payload type, rtpmap and fmtp.
 fn written(codec: &Codec) -> (u8, String, String) {
-    let format = Format::of(codec, 97).unwrap();
+    let format = Format::of(codec, 97).expect("a format");
     (format.payload_type, format.rtpmap(), format.fmtp)
 }
 

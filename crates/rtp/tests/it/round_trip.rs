@@ -23,8 +23,8 @@ fn sample(clip: testkit::Clip, count: usize) -> Sample {
 pub(crate) fn all() -> Vec<Sample> {
     let file = |bytes: &'static [u8]| Bytes::from_static(bytes);
     let av1 =
-        Codec::Av1(av1::Config::decode(include_bytes!("../../../media/testdata/aom-10bit.av1c")).unwrap());
-    let g711 = |law, channels| Codec::G711(g711::Config::new(law, 8000, channels).unwrap());
+        Codec::Av1(av1::Config::decode(include_bytes!("../../../media/testdata/aom-10bit.av1c")).expect("a sample that can be sent"));
+    let g711 = |law, channels| Codec::G711(g711::Config::new(law, 8000, channels).expect("a sample that can be sent"));
     let noise = |len: usize| Bytes::from((0..len).map(|i| (i * 7 % 251) as u8).collect::<Vec<_>>());
     let surround = include_bytes!("../../../media/testdata/ffmpeg-ac3-51-head.frame");
     let mut long = surround.to_vec();
@@ -50,7 +50,7 @@ pub(crate) fn all() -> Vec<Sample> {
         Sample { codec: g711(g711::Law::A, 1), units: vec![(true, noise(160)), (true, noise(1024))] },
         Sample { codec: g711(g711::Law::Mu, 2), units: vec![(true, noise(320)), (true, noise(2048))] },
         Sample {
-            codec: Codec::Ac3(ac3::Config::decode(surround).unwrap()),
+            codec: Codec::Ac3(ac3::Config::decode(surround).expect("a sample that can be sent")),
             units: vec![(true, long.clone().into()), (true, long.into())],
         },
     ]
@@ -67,7 +67,7 @@ fn large_av1() -> Bytes {
 
 /// The packets of each access unit; the timestamp of unit `i` is `i * 3000`.
 pub(crate) fn packets(sample: &Sample, max_payload: usize) -> Vec<Vec<Packet>> {
-    let mut packetizer = Packetizer::new(&sample.codec, max_payload).unwrap();
+    let mut packetizer = Packetizer::new(&sample.codec, max_payload).expect("a sample that can be sent");
     let mut sequence = 65_500u16;
     let units = sample.units.iter().enumerate();
     units
@@ -106,7 +106,7 @@ fn expected(codec: &Codec, key: bool, data: &Bytes) -> Bytes {
 
 /// Runs packets through; those that `is_lost` do not arrive.
 fn read(format: &Format, packets: &[Vec<Packet>], is_lost: impl Fn(usize) -> bool) -> Vec<Media> {
-    let mut depacketizer = Depacketizer::new(format).unwrap();
+    let mut depacketizer = Depacketizer::new(format).expect("a sample that can be sent");
     let (mut media, mut gap) = (Vec::new(), false);
     for (index, packet) in packets.iter().flatten().enumerate() {
         if is_lost(index) {
@@ -139,7 +139,7 @@ proptest! {
     #[test]
     fn every_access_unit_comes_back(max_payload in 100usize..=1400) {
         for sample in all() {
-            let format = Format::of(&sample.codec, 96).unwrap();
+            let format = Format::of(&sample.codec, 96).expect("a sample that can be sent");
             let packets = packets(&sample, max_payload);
             let media = read(&format, &packets, |_| false);
             prop_assert!(!media.iter().any(|media| matches!(media, Media::Damaged { .. })), "{media:?}");
@@ -178,7 +178,7 @@ proptest! {
                 let name = sample.codec.name();
                 let markers = packets.iter().filter(|packet| packet.header.marker).count();
                 if matches!(name, "H.264" | "H.265" | "AV1" | "AAC" | "AC-3" | "E-AC-3") {
-                    prop_assert!(packets.last().unwrap().header.marker);
+                    prop_assert!(packets.last().expect("a sample that can be sent").header.marker);
                     prop_assert_eq!(markers, 1);
                 }
                 if !matches!(name, "H.264" | "H.265" | "AV1") {
@@ -194,7 +194,7 @@ proptest! {
     #[test]
     fn a_lost_packet_costs_its_access_unit(max_payload in 100usize..=1400, lost: prop::sample::Index) {
         for sample in all() {
-            let format = Format::of(&sample.codec, 96).unwrap();
+            let format = Format::of(&sample.codec, 96).expect("a sample that can be sent");
             let packets = packets(&sample, max_payload);
             let owners: Vec<_> =
                 packets.iter().enumerate().flat_map(|(unit, packets)| packets.iter().map(move |_| unit)).collect();
@@ -229,7 +229,7 @@ proptest! {
         lost in proptest::collection::vec(0usize..12, 50..200),
     ) {
         for sample in all() {
-            let format = Format::of(&sample.codec, 96).unwrap();
+            let format = Format::of(&sample.codec, 96).expect("a sample that can be sent");
             let packets = packets(&sample, max_payload);
             let media = read(&format, &packets, |index| lost[index % lost.len()] == 0);
             if is_divided_in_time(&sample.codec) {
