@@ -1,7 +1,7 @@
 //! Codec configurations of every codec.
 
 use bytes::Bytes;
-use media::codec::{aac, ac3, av1, flac, g711, h264, h265, mpa, opus, vp9};
+use media::codec::{aac, ac3, av1, flac, h264, h265, mpa, opus, vp9};
 use media::{Codec, Error, Kind, nal};
 
 use crate::input::Input;

@@ -22,9 +22,13 @@ fn sample(clip: testkit::Clip, count: usize) -> Sample {
 /// Every format once or more.
 pub(crate) fn all() -> Vec<Sample> {
     let file = |bytes: &'static [u8]| Bytes::from_static(bytes);
-    let av1 =
-        Codec::Av1(av1::Config::decode(include_bytes!("../../../media/testdata/aom-10bit.av1c")).expect("a sample that can be sent"));
-    let g711 = |law, channels| Codec::G711(g711::Config::new(law, 8000, channels).expect("a sample that can be sent"));
+    let av1 = Codec::Av1(
+        av1::Config::decode(include_bytes!("../../../media/testdata/aom-10bit.av1c"))
+            .expect("a sample that can be sent"),
+    );
+    let g711 = |law, channels| {
+        Codec::G711(g711::Config::new(law, 8000, channels).expect("a sample that can be sent"))
+    };
     let noise = |len: usize| Bytes::from((0..len).map(|i| (i * 7 % 251) as u8).collect::<Vec<_>>());
     let surround = include_bytes!("../../../media/testdata/ffmpeg-ac3-51-head.frame");
     let mut long = surround.to_vec();
