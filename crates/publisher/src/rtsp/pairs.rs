@@ -122,9 +122,8 @@ impl Heard {
         let Ok(messages) = rtcp::decode(data) else { return };
         self.last_ms.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         for message in messages {
-            let blocks = match message {
-                Message::ReceiverReport { blocks, .. } | Message::SenderReport(_, blocks) => blocks,
-                _ => continue,
+            let (Message::ReceiverReport { blocks, .. } | Message::SenderReport(_, blocks)) = message else {
+                continue;
             };
             for block in blocks {
                 let lane = self.lanes.iter().position(|(ssrc, _)| *ssrc == block.ssrc);

@@ -26,7 +26,8 @@ fn alone(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RILLCAST_")) {
         command.env_remove(name);
     }
-    command.env("RILLCAST_HTTP_LISTEN", "127.0.0.1:0").env("RILLCAST_LISTENERS_RTMP_PORT", "0");
+    command.env("RILLCAST_HTTP_LISTEN", "127.0.0.1:0");
+    command.env("RILLCAST_LISTENERS_RTMP_PORT", "0").env("RILLCAST_LISTENERS_RTSP_PORT", "0");
     command
 }
 
