@@ -74,6 +74,9 @@ pub(crate) fn check(codec: &Codec) {
         let pictures = codec.kind() == Kind::Video;
         (pictures, !pictures)
     });
+    if let Some((silence, duration)) = codec.silence() {
+        assert!(!silence.is_empty() && duration > media::TimeDelta::ZERO);
+    }
     again(codec);
     initialization(codec);
 }

@@ -91,7 +91,8 @@ pub(crate) fn packets(sample: &Sample, max_payload: usize) -> Vec<Vec<Packet>> {
 
 /// What is to come of an access unit: NAL units without delimiters, behind parameter sets where they were not there.
 fn expected(codec: &Codec, key: bool, data: &Bytes) -> Bytes {
-    let (sets, delimiter): (Vec<Bytes>, fn(&[u8]) -> bool) = match codec {
+    type IsDelimiter = fn(&[u8]) -> bool;
+    let (sets, delimiter): (Vec<Bytes>, IsDelimiter) = match codec {
         Codec::H264(config) => {
             ([config.sps(), config.pps()].concat(), |unit| h264::unit_type(unit) == Some(9))
         }
