@@ -18,6 +18,8 @@ use crate::session::Ended;
 
 /// Payload bytes taken from the hub at a time.
 const READ_BYTES: usize = 1 << 20;
+/// From the first reader on it takes so long at most until a publisher is read as its frames come.
+const SETTLED: Duration = Duration::from_millis(250);
 /// A silent rung is told of this often.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -184,6 +186,7 @@ async fn carry<K: Kind>(carrying: &mut Carrying<K>) {
     let mut entries = Vec::new();
     let mut chunks = Vec::new();
     let mut seen = None;
+    let began = shared.clock.elapsed() + SETTLED;
     loop {
         let held = pacer.deadline().map(|due| due.saturating_sub(shared.clock.elapsed()));
         let wait = held.unwrap_or(SILENCE).min(SILENCE);
@@ -213,15 +216,18 @@ async fn carry<K: Kind>(carrying: &mut Carrying<K>) {
         shared.dropped.store(K::dropped(&carrier), Ordering::Relaxed);
         chunks.iter().for_each(|chunk| K::note(past, chunk));
         shared.kind.made(&chunks);
-        chunks = chunks.into_iter().filter_map(|chunk| pace::<K>(pacer, chunk)).collect();
+        chunks = chunks.into_iter().filter_map(|chunk| pace::<K>(pacer, began, chunk)).collect();
         chunks.extend(due(pacer, shared.clock.elapsed()));
         ring.extend(chunks.drain(..));
     }
 }
 
-/// Holds the chunk, where chunks of its kind are paced.
-fn pace<K: Kind>(pacer: &mut Pacer<K::Chunk>, chunk: K::Chunk) -> Option<K::Chunk> {
-    let Some((track, time)) = K::pace(&chunk) else { return Some(chunk) };
+/// Holds the chunk, where chunks of its kind are paced. One that came before `began` leaves at once: readers are to have it,
+/// and a publisher whom nobody waited for was read in bunches, which says nothing of what comes now.
+fn pace<K: Kind>(pacer: &mut Pacer<K::Chunk>, began: Duration, chunk: K::Chunk) -> Option<K::Chunk> {
+    let Some((track, time)) = K::pace(&chunk).filter(|_| hub::Item::arrival(&chunk) >= began) else {
+        return Some(chunk);
+    };
     pacer.push(track, time, chunk);
     None
 }

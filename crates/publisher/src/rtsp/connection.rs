@@ -506,3 +506,20 @@ async fn read(
         (line, _) => line.read(input, room).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a call gives is never made here: its type is enough.
+    fn bytes_of<A, T>(_: impl Fn(A) -> T) -> usize {
+        size_of::<T>()
+    }
+
+    #[test]
+    fn a_player_that_waits_holds_little() {
+        let (task, connection) = (bytes_of(Connection::run), size_of::<Connection>());
+        assert!(task <= 1024, "the future of a connection has {task} bytes");
+        assert!(connection <= 1024, "a connection has {connection} bytes");
+    }
+}
