@@ -287,11 +287,23 @@ impl Connection {
         match described {
             Ok(play) => {
                 let sdp = play.sdp();
-                self.doing = Doing::Play(Box::new(play));
+                // Who is served may ask as well.
+                if !self.has_set_up() {
+                    self.doing = Doing::Play(Box::new(play));
+                }
                 self.session.accept_describe(self.service.clock.elapsed(), &sdp)?;
                 Ok(())
             }
             Err(refused) => self.refuse(&refused),
+        }
+    }
+
+    /// Whether it has something that another request must not take from it.
+    fn has_set_up(&self) -> bool {
+        match &self.doing {
+            Doing::Nothing => false,
+            Doing::Play(play) => play.has_set_up(),
+            Doing::Publish(_) => true,
         }
     }
 
@@ -351,6 +363,10 @@ impl Connection {
                 Err(refused) => return self.refuse(&refused),
             };
             if !matches!(&self.doing, Doing::Play(play) if play.is_of(&address)) {
+                if self.has_set_up() {
+                    let why = format!("{address} is not what was set up before");
+                    return self.refuse(&Refused::new(Status::NOT_VALID_IN_THIS_STATE, why));
+                }
                 match Play::describe(&self.service, address).await {
                     Ok(play) => self.doing = Doing::Play(Box::new(play)),
                     Err(refused) => return self.refuse(&refused),

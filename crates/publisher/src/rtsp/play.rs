@@ -100,6 +100,11 @@ impl Play {
         self.described.address == *address
     }
 
+    /// Whether a track was set up.
+    pub(super) fn has_set_up(&self) -> bool {
+        !self.tracks.is_empty()
+    }
+
     /// The description of what there is.
     pub(super) fn sdp(&self) -> String {
         let lanes = &self.described.setup.lanes;
