@@ -11,6 +11,7 @@ mod made;
 mod manifests;
 mod mpd;
 mod playlists;
+mod rtp;
 mod rules;
 mod rules_of_ladders;
 mod source;
