@@ -18,4 +18,6 @@ mod pushing;
 mod restart;
 mod rtmp;
 mod rtmps;
+mod rtsp_client;
+mod rtsp_play;
 mod world;
