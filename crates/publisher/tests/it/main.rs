@@ -19,5 +19,7 @@ mod restart;
 mod rtmp;
 mod rtmps;
 mod rtsp_client;
+mod rtsp_encoder;
 mod rtsp_play;
+mod rtsp_publish;
 mod world;

@@ -1,6 +1,6 @@
 //! A client of RTSP by hand, and the servers that it is let loose on.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -407,11 +407,22 @@ impl Follow {
     /// The next access unit must be the next of the clip, in place and time. Its place in the clip; none behind the end of the
     /// clip, where its file has some more sound.
     pub(crate) fn next(&mut self, stamp: u32, key: bool, data: &[u8]) -> Option<usize> {
+        self.next_of(stamp, key, data, &BTreeSet::new())
+    }
+
+    /// The same where frames at these places are `lost`.
+    pub(crate) fn next_of(
+        &mut self,
+        stamp: u32,
+        key: bool,
+        data: &[u8],
+        lost: &BTreeSet<usize>,
+    ) -> Option<usize> {
         let is_same = |frame: &Frame| frame.key == key && data.ends_with(end_of(frame));
         let place = match self.before {
             None => self.frames.iter().position(is_same)?,
             Some((before, earlier)) => {
-                let place = before + 1;
+                let place = (before + 1..).find(|place| !lost.contains(place)).expect("there are more");
                 assert!(is_same(&self.frames[place]), "frame {place} follows");
                 let passed = self.frames[place].pts - self.frames[before].pts;
                 let stamped = stamp.wrapping_sub(earlier) as i32;
@@ -419,8 +430,14 @@ impl Follow {
                 place
             }
         };
-        self.before = (place + 1 < self.frames.len()).then_some((place, stamp));
+        let is_last = !(place + 1..self.frames.len()).any(|place| !lost.contains(&place));
+        self.before = (!is_last).then_some((place, stamp));
         Some(place)
+    }
+
+    /// When the clip has that frame shown, in ms.
+    pub(crate) fn due_ms(&self, place: usize) -> i64 {
+        (self.frames[place].pts - media::Timestamp::ZERO).to_scale(1000)
     }
 
     /// When the clip has that frame shown, in seconds.

@@ -144,7 +144,8 @@ async fn watch_by_retina(server: &Server, transport: Transport, pictures: usize)
         };
         if let Some(place) = follow[track].next(stamp.timestamp() as u32, key, &data) {
             let due = follow[track].due(place);
-            first[track].get_or_insert((stamp.elapsed_secs() - due).rem_euclid(8.0));
+            let ahead = (stamp.elapsed_secs() - due).rem_euclid(8.0);
+            first[track].get_or_insert(ahead);
         }
         seen += usize::from(track == 0);
     }
