@@ -1,13 +1,18 @@
 //! The sentences of the contract, one test each.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use publisher::config::{Listener, Protocols, Settings, Stream};
+use publisher::config::{Listener, Protocols, Rendition, Settings, Stream};
 use publisher::session::{Ended, Role};
 use publisher::{Error, Service};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::encoder::Encoder;
+use crate::rtsp_client::{Client, Server, TESTKIT, here};
+use crate::rtsp_play;
 use crate::world::{
     PATIENCE, address, all, clip_stream, code, get_hls, get_mpegts, reason, request, some, text, until,
     viewer,
@@ -150,7 +155,7 @@ async fn a_running_listener_keeps_its_address_until_it_is_run_again() {
     let mut listeners = Settings::default().listeners;
     listeners.rtmp = Listener { enabled: true, listen_host: Some(before.ip()), port: 0 };
     service.set_listeners(listeners.clone());
-    tokio::net::TcpStream::connect(before).await.expect("still there");
+    TcpStream::connect(before).await.expect("still there");
     cancel.cancel();
     tokio::time::timeout(PATIENCE, running).await.expect("in time").expect("no panic");
     let second = service.bind_rtmp().expect("bound").expect("enabled");
@@ -158,6 +163,107 @@ async fn a_running_listener_keeps_its_address_until_it_is_run_again() {
     listeners.rtmp.enabled = false;
     service.set_listeners(listeners);
     assert!(service.bind_rtmp().expect("nothing to fail").is_none(), "disabled");
+}
+
+#[tokio::test]
+async fn the_rtsp_server_returns_at_once_when_it_is_disabled() {
+    let mut settings = Settings::default();
+    settings.listeners.rtsp.enabled = false;
+    let service = Service::new(settings).expect("a service");
+    assert!(service.bind_rtsp().expect("nothing to fail").is_none());
+    let run = service.run_rtsp_play_server(CancellationToken::new());
+    tokio::time::timeout(PATIENCE, run).await.expect("at once").expect("that is no error");
+}
+
+/// A listener on a port that was free just now.
+fn free_port() -> Listener {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    Listener { port: listener.local_addr().expect("bound").port(), ..here() }
+}
+
+fn address_of(listener: &Listener) -> SocketAddr {
+    SocketAddr::new(listener.listen_host.expect("set"), listener.port)
+}
+
+/// A client, once somebody listens there.
+async fn connected(address: SocketAddr) -> Client {
+    let connecting = async {
+        while TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Client::connect(address, "news").await
+    };
+    tokio::time::timeout(PATIENCE, connecting).await.expect("in time")
+}
+
+#[tokio::test]
+async fn the_rtsp_server_moves_when_it_is_run_again_and_who_plays_stays() {
+    let mut settings = Settings::default();
+    settings.listeners.rtsp = free_port();
+    let mut listeners = settings.listeners.clone();
+    let service = Service::new(settings).expect("a service");
+    service.start(clip_stream("news")).await.expect("started");
+    let run = |cancel: CancellationToken| {
+        let service = std::sync::Arc::clone(&service);
+        tokio::spawn(async move { service.run_rtsp_play_server(cancel).await })
+    };
+    let (first, before) = (CancellationToken::new(), address_of(&listeners.rtsp));
+    let running = run(first.clone());
+    let mut player = connected(before).await;
+    player.start().await;
+    listeners.rtsp = free_port();
+    service.set_listeners(listeners.clone());
+    connected(before).await.describe().await.done();
+    let after = address_of(&listeners.rtsp);
+    assert!(TcpStream::connect(after).await.is_err(), "the one that runs keeps its address");
+    first.cancel();
+    let ended = tokio::time::timeout(PATIENCE, running).await.expect("in time").expect("no panic");
+    ended.expect("its end is no error");
+    let second = CancellationToken::new();
+    let running = run(second.clone());
+    connected(after).await.describe().await.done();
+    assert!(TcpStream::connect(before).await.is_err(), "nobody listens where it was");
+    for _ in 0..50 {
+        player.packet().await.expect("who plays notices nothing");
+    }
+    // The end of the service ends it too.
+    service.shutdown().await;
+    let ended = tokio::time::timeout(PATIENCE, running).await.expect("in time").expect("no panic");
+    ended.expect("its end is no error");
+}
+
+#[tokio::test]
+async fn who_plays_by_rtsp_notices_nothing_of_a_restart_of_hls_and_dash() {
+    let ladder = |names: &[&str]| Stream {
+        renditions: names.iter().map(|name| Rendition::new(*name)).collect(),
+        ..Stream::new(code("news"))
+    };
+    let server = Server::with(ladder(&["low", "high"])).await;
+    let _low = Encoder::start(server.rtmp, "news@low", TESTKIT).await.expect("let in");
+    let _high = Encoder::start(server.rtmp, "news@high", TESTKIT).await.expect("let in");
+    let mut low = rtsp_play::Player::start(server.client("news@low").await).await;
+    let mut high = rtsp_play::Player::start(server.client("news@high").await).await;
+    low.follow(10).await;
+    server.service.restart_hls_dash(&ladder(&["low", "high", "top"])).await.expect("restarted");
+    low.follow(40).await;
+    high.follow(40).await;
+    assert!(server.service.sessions().closed().is_empty());
+    // Only who plays a rung that is taken out ends.
+    server.service.restart_hls_dash(&ladder(&["low", "top"])).await.expect("restarted");
+    while high.next().await.is_some() {}
+    assert_eq!(reason(&server.service, Role::Viewer).await, Ended::RenditionRemoved);
+    low.follow(40).await;
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_rtsp_port_that_is_taken_is_told_with_its_setting() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut settings = Settings::default();
+    settings.listeners.rtsp = Listener { port: taken.local_addr().expect("bound").port(), ..here() };
+    let service = Service::new(settings).expect("a service");
+    let error = service.run_rtsp_play_server(CancellationToken::new()).await.expect_err("taken");
+    assert!(matches!(error, Error::Listen { setting: "listeners.rtsp.port", .. }), "{error}");
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn on_the_air() -> Server {
 }
 
 /// A player over its connection, and its tracks by their channels.
-struct Player {
+pub(crate) struct Player {
     client: Client,
     tracks: Vec<Track>,
     follow: Vec<Follow>,
@@ -47,7 +47,7 @@ struct Player {
 }
 
 impl Player {
-    async fn start(client: Client) -> Self {
+    pub(crate) async fn start(client: Client) -> Self {
         Self::on(client, &[0, 2]).await
     }
 
@@ -75,7 +75,7 @@ impl Player {
     }
 
     /// The next access unit: its track, its stamp, and whether it is a key frame. Each must be the one behind the one before.
-    async fn next(&mut self) -> Option<(usize, u32, bool)> {
+    pub(crate) async fn next(&mut self) -> Option<(usize, u32, bool)> {
         loop {
             let (channel, packet) = self.client.packet().await?;
             let of_track = |of: &u8| of & !1 == channel & !1;
@@ -92,7 +92,7 @@ impl Player {
     }
 
     /// So many pictures.
-    async fn follow(&mut self, pictures: usize) {
+    pub(crate) async fn follow(&mut self, pictures: usize) {
         let mut seen = 0;
         while seen < pictures {
             let (track, ..) = self.next().await.expect("media before the end");
