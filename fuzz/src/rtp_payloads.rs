@@ -8,7 +8,7 @@ use crate::codec_configs;
 use crate::input::Input;
 
 /// The formats, as descriptions have them: encoding, clock rate, channels, parameters where the input brings none.
-const FORMATS: [(&str, u32, Option<u16>, &str); 16] = [
+const FORMATS: [(&str, u32, Option<u16>, &str); 18] = [
     ("H264", 90_000, None, "packetization-mode=1"),
     ("H265", 90_000, None, ""),
     ("H265", 90_000, None, "sprop-max-don-diff=1"),
@@ -31,6 +31,8 @@ const FORMATS: [(&str, u32, Option<u16>, &str); 16] = [
     ("AC3", 48_000, Some(6), ""),
     ("eac3", 48_000, None, ""),
     ("VP8", 90_000, None, ""),
+    ("MP4A-LATM", 44_100, None, "cpresent=0;config=400024103fc0"),
+    ("MP4A-LATM", 48_000, Some(2), ""),
 ];
 
 /// Bytes that an access unit may have here.

@@ -205,9 +205,9 @@ impl Rung {
         lock(&self.source).is_none()
     }
 
-    /// Remembers that a track of the source is left out, and logs it.
-    pub(crate) fn set_unsupported(&self, what: &str) {
-        let warning = format!("{what} is not supported: that track is left out");
+    /// Remembers that a track of the source is left out, and logs it; `why` is a sentence without its full stop.
+    pub(crate) fn set_unsupported(&self, why: &str) {
+        let warning = format!("{why}: that track is left out");
         tracing::warn!(stream = %self.code, rendition = self.shown, "{warning}");
         lock(&self.unsupported).insert(warning);
     }

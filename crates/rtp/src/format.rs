@@ -11,6 +11,7 @@ mod assembly;
 mod av1;
 mod description;
 mod g711;
+mod latm;
 mod mpa;
 mod nal;
 mod nal_read;

@@ -94,6 +94,37 @@ fn others(sets: &str) -> Vec<Other<'_>> {
         ("g711", 10, "", vec![(0, &[0xff; 80]), (6, &[0xd5; 80])]),
         ("g711 stereo", 11, "", vec![(0, &[0xd5; 80]), (12, &[0; 82])]),
         ("unknown", 15, "", vec![]),
+        (
+            "latm",
+            16,
+            "",
+            vec![
+                (1, b"\x02\x11\x90\x01\x21"),
+                (4, b"\x07\x01\x02"),
+                (1, b"\x03\x04\x05\x06\x07"),
+                (7, b"\x01\x07"),
+            ],
+        ),
+        ("latm gstreamer", 16, "cpresent=0;config=40002320adca00;object=2", vec![(1, b"\x02\x11\x90")]),
+        (
+            "latm several",
+            16,
+            "cpresent=0;config=41002320",
+            vec![(1, b"\x02\x08\x09\x01\x07"), (5, b"\x01\x07\0\0\x01\x06")],
+        ),
+        ("latm layers", 16, "cpresent=0;config=400224103fc0", vec![]),
+        ("latm version 1", 17, "", vec![(5, b"\x47\xfc\x00\x00\x80\x8c\x80\xff\x80\x7a\x50\x22\x11\x7a")]),
+        ("latm other data", 17, "", vec![(5, b"\x20\x00\x13\x10\x56\xe5\x98\xff\xc0\x00\x60\x22\x11\x7a")]),
+        (
+            "latm in band",
+            17,
+            "",
+            vec![
+                (5, b"\x20\0\x11\x90\x1f\xe0\x12\xad\x50"),
+                (5, b"\x81\xaa\xbb\x3c\x80"),
+                (5, b"\x20\x08\0\0\0\0"),
+            ],
+        ),
     ]
 }
 

@@ -1,14 +1,18 @@
 //! AAC: `AudioSpecificConfig` (ISO/IEC 14496-3 1.6.2.1) with its signalling of SBR and PS, and ADTS headers
 //! (1.A.2.2).
 
+pub mod latm;
 mod program;
 mod silence;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 
 use crate::bits::BitReader;
 use crate::{AudioInfo, Error};
 
+const WHAT: &str = "AudioSpecificConfig";
 /// Rates of `samplingFrequencyIndex`, table 1.18.
 const RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
@@ -47,6 +51,8 @@ pub struct Config {
     channel_config: u8,
     channels: u32,
     samples: u32,
+    /// An `ErrorProtectionSpecificConfig` or more follows, which is not read.
+    error_protection: bool,
 }
 
 impl Config {
@@ -54,12 +60,38 @@ impl Config {
     ///
     /// Fails for object types that are no AAC of the general audio coder (TwinVQ, CELP, ELD, USAC, …).
     pub fn decode(asc: &[u8]) -> Result<Self, Error> {
-        let mut reader = BitReader::new(asc, "AudioSpecificConfig");
-        let stated = object_type(&mut reader)?;
-        let sample_rate = sample_rate(&mut reader)?;
+        let mut reader = BitReader::new(asc, WHAT);
+        let config = Self::read(&mut reader)?;
+        Ok(Self { asc: Bytes::copy_from_slice(asc), ..config })
+    }
+
+    /// From an `AudioSpecificConfig` at the start of `data`, behind which something else follows at once; with its length in
+    /// bits. [`Config::asc`] is that alone, with zeros up to the end of its last byte.
+    ///
+    /// SBR and PS behind the configuration count as part of it.
+    ///
+    /// Fails as [`Config::decode`], and with error protection, whose length we do not find out.
+    fn decode_prefix(data: &[u8]) -> Result<(Self, usize), Error> {
+        let mut reader = BitReader::new(data, WHAT);
+        let config = Self::read(&mut reader)?;
+        if config.error_protection {
+            return Err(Error::Unsupported { what: WHAT, feature: "error protection" });
+        }
+        let bits = data.len() * 8 - reader.remaining();
+        let mut asc = data.get(..bits.div_ceil(8)).unwrap_or(data).to_vec();
+        if let Some(last) = asc.last_mut() {
+            *last &= 0xff << (bits.wrapping_neg() % 8);
+        }
+        Ok((Self { asc: asc.into(), ..config }, bits))
+    }
+
+    /// All but the bytes themselves.
+    fn read(reader: &mut BitReader<'_>) -> Result<Self, Error> {
+        let stated = object_type(reader)?;
+        let sample_rate = sample_rate(reader)?;
         let channel_config = reader.bits(4)? as u8;
         let mut config = Self {
-            asc: Bytes::copy_from_slice(asc),
+            asc: Bytes::new(),
             core: stated,
             sbr: matches!(stated, object::SBR | object::PS),
             ps: stated == object::PS,
@@ -67,17 +99,18 @@ impl Config {
             channel_config,
             channels: 0,
             samples: 0,
+            error_protection: false,
         };
         if config.sbr {
-            self::sample_rate(&mut reader)?;
-            config.core = object_type(&mut reader)?;
+            self::sample_rate(reader)?;
+            config.core = object_type(reader)?;
             if config.core == object::ER_BSAC {
                 reader.skip(4)?;
             }
         }
-        config.general_audio(&mut reader)?;
+        config.general_audio(reader)?;
         if !config.sbr {
-            config.sync_extension(&mut reader);
+            config.sync_extension(reader);
         }
         if config.ps && config.channels == 1 {
             config.channels = 2;
@@ -88,10 +121,7 @@ impl Config {
     /// `GASpecificConfig`, 4.4.1, and `epConfig`.
     fn general_audio(&mut self, reader: &mut BitReader<'_>) -> Result<(), Error> {
         if !matches!(self.core, 1..=4 | object::SCALABLE | object::ER_LC | 19 | 20 | 22 | object::ER_LD) {
-            return Err(Error::Unsupported {
-                what: "AudioSpecificConfig",
-                feature: "an audio object type other than AAC",
-            });
+            return Err(Error::Unsupported { what: WHAT, feature: "an audio object type other than AAC" });
         }
         let short = reader.flag()?;
         self.samples = match (self.core == object::ER_LD, short) {
@@ -121,24 +151,32 @@ impl Config {
             reader.skip(1)?; // extensionFlag3
         }
         if self.core >= object::ER_LC {
-            reader.skip(2)?; // epConfig
+            self.error_protection = reader.bits(2)? >= 2; // epConfig
         }
         Ok(())
     }
 
     /// SBR and PS signalled behind the configuration, so that old decoders do not see it (1.6.6.1, "explicit
-    /// signalling, backward compatible"). Whatever else is there is ignored.
+    /// signalling, backward compatible"). Whatever else is there is ignored, and not read.
     fn sync_extension(&mut self, reader: &mut BitReader<'_>) {
         const SBR_SYNC: u32 = 0x2b7;
         const PS_SYNC: u32 = 0x548;
-        if reader.bits(11) != Ok(SBR_SYNC) || object_type(reader) != Ok(object::SBR) {
+        let mut ahead = reader.clone();
+        if ahead.bits(11) != Ok(SBR_SYNC) || object_type(&mut ahead) != Ok(object::SBR) {
             return;
         }
-        if reader.flag() != Ok(true) || sample_rate(reader).is_err() {
+        let Ok(sbr) = ahead.flag() else { return };
+        if sbr && sample_rate(&mut ahead).is_err() {
             return;
         }
-        self.sbr = true;
-        self.ps = reader.bits(11) == Ok(PS_SYNC) && reader.flag() == Ok(true);
+        *reader = ahead.clone();
+        self.sbr = sbr;
+        if !sbr || ahead.bits(11) != Ok(PS_SYNC) {
+            return;
+        }
+        let Ok(ps) = ahead.flag() else { return };
+        *reader = ahead;
+        self.ps = ps;
     }
 
     /// From an ADTS header, at the start of `frame`.
@@ -266,122 +304,5 @@ fn channels(config: u8) -> Option<u32> {
         11 => Some(7),
         13 => Some(24),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::testdata::AAC_HEXAGONAL;
-
-    fn config(asc: &[u8]) -> Config {
-        Config::decode(asc).unwrap()
-    }
-
-    fn facts(asc: &[u8]) -> (String, u32, u32, Option<u32>) {
-        let config = config(asc);
-        let audio = config.audio();
-        assert_eq!(config.asc(), asc);
-        (config.codec_string(), audio.sample_rate, audio.channels, audio.samples_per_frame)
-    }
-
-    #[test]
-    fn plain_configurations() {
-        assert_eq!(facts(&[0x11, 0x90]), ("mp4a.40.2".into(), 48_000, 2, Some(1024)));
-        assert_eq!(facts(&[0x12, 0x08]), ("mp4a.40.2".into(), 44_100, 1, Some(1024)));
-        assert_eq!(facts(&[0x11, 0xb8]), ("mp4a.40.2".into(), 48_000, 8, Some(1024)));
-        assert_eq!(facts(&[0x11, 0xb0]).2, 6);
-        assert_eq!(facts(&[0x11, 0x94]).3, Some(960));
-        assert_eq!(facts(&[0x17, 0x80, 0x5d, 0xc0, 0x08]), ("mp4a.40.2".into(), 48_000, 1, Some(1024)));
-        assert_eq!(facts(&[0xb9, 0x90, 0]), ("mp4a.40.23".into(), 48_000, 2, Some(512)));
-    }
-
-    /// The core runs at half the rate, and that is what an access unit is counted in.
-    #[test]
-    fn high_efficiency() {
-        // Object type 5 in front: 22 050 Hz doubled.
-        assert_eq!(facts(&[0x2b, 0x92, 0x08, 0x00]), ("mp4a.40.5".into(), 22_050, 2, Some(1024)));
-        // Object type 29 in front: 24 000 Hz mono, which PS makes stereo.
-        assert_eq!(facts(&[0xeb, 0x09, 0x88, 0x00]), ("mp4a.40.29".into(), 24_000, 2, Some(1024)));
-        // Both behind, as fdk-aac writes them.
-        assert_eq!(facts(&[0x13, 0x10, 0x56, 0xe5, 0x98]), ("mp4a.40.5".into(), 24_000, 2, Some(1024)));
-        let v2 = [0x13, 0x08, 0x56, 0xe5, 0x9d, 0x48, 0x80];
-        assert_eq!(facts(&v2), ("mp4a.40.29".into(), 24_000, 2, Some(1024)));
-        // Behind, but only to say that there is none.
-        assert_eq!(facts(&[0x13, 0x10, 0x56, 0xe5, 0x00]).0, "mp4a.40.2");
-    }
-
-    #[test]
-    fn program_config_element_tells_the_channels() {
-        assert_eq!(facts(AAC_HEXAGONAL), ("mp4a.40.2".into(), 48_000, 6, Some(1024)));
-        assert!(config(AAC_HEXAGONAL).adts_header(100).is_err());
-    }
-
-    #[test]
-    fn what_is_no_aac_is_refused() {
-        for asc in [&[][..], &[0x11], &[0xf9, 0x46, 0, 0], &[0x17, 0, 0, 0, 0], &[0x16, 0x90], &[0x11, 0xc0]]
-        {
-            assert!(Config::decode(asc).is_err(), "{asc:x?}");
-        }
-        assert!(matches!(Config::decode(&[0xf9, 0x46, 0, 0]), Err(Error::Unsupported { .. })));
-    }
-
-    /// What ffmpeg writes before an access unit of 369 bytes, 48 kHz mono.
-    #[test]
-    fn adts_header_of_ffmpeg() {
-        let config = config(&[0x11, 0x88]);
-        assert_eq!(config.adts_header(369).unwrap(), [0xff, 0xf1, 0x4c, 0x40, 0x2f, 0x1f, 0xfc]);
-    }
-
-    #[test]
-    fn adts_headers_come_back() {
-        for asc in [&[0x11, 0x90][..], &[0x12, 0x08], &[0x0b, 0xb8], &[0x15, 0xb0]] {
-            let config = config(asc);
-            for len in [0, 1, 1000, 8184] {
-                let header = config.adts_header(len).unwrap();
-                assert_eq!(frame_len(&header), len + ADTS_LEN);
-                assert_eq!(Config::from_adts(&header).unwrap(), config);
-            }
-            assert!(config.adts_header(8185).is_err());
-            assert!(config.adts_header(usize::MAX).is_err());
-        }
-    }
-
-    /// `aac_frame_length`.
-    fn frame_len(header: &[u8]) -> usize {
-        let mut reader = BitReader::new(header, "test");
-        reader.skip(30).unwrap();
-        reader.bits(13).unwrap() as usize
-    }
-
-    #[test]
-    fn adts_carries_the_core_alone() {
-        let v2 = config(&[0xeb, 0x09, 0x88, 0x00]);
-        let seen = Config::from_adts(&v2.adts_header(10).unwrap()).unwrap();
-        assert_eq!((seen.object_type(), seen.audio().sample_rate, seen.audio().channels), (2, 24_000, 1));
-        assert!(config(&[0x11, 0x94]).adts_header(10).is_err());
-        assert!(config(&[0xb9, 0x90, 0]).adts_header(10).is_err());
-    }
-
-    /// As they were decoded by ffmpeg, with as many channels and no sound.
-    #[test]
-    fn silent_access_units() {
-        let silence = |asc: &[u8]| config(asc).silence().map(|unit| unit.to_vec());
-        assert_eq!(silence(&[0x11, 0x88]), Some(vec![0, 0, 0, 7]));
-        assert_eq!(silence(&[0x11, 0x90]), Some(vec![0x21, 0, 0, 0, 0, 0x1c]));
-        assert_eq!(silence(&[0xb9, 0x90, 0]), None, "another object type");
-        assert_eq!(silence(AAC_HEXAGONAL), None, "a program config element");
-    }
-
-    #[test]
-    fn malformed_adts_is_refused() {
-        let header = [0xff, 0xf1, 0x4c, 0x80, 0x2f, 0x1f, 0xfc];
-        assert!(Config::from_adts(&header).is_ok());
-        for (at, value) in [(0, 0xfe), (2, 0x74), (3, 0x00)] {
-            let mut header = header;
-            header[at] = value;
-            assert!(Config::from_adts(&header).is_err(), "{at}");
-        }
-        assert!(Config::from_adts(&header[..6]).is_err());
     }
 }

@@ -216,7 +216,9 @@ impl<'a> Player<'a> {
                     self.round.note(track, dts_ms);
                     self.frame(track, dts_ms, cts_ms, key, data).await;
                 }
-                Media::Unsupported { what } => self.publication.rung().set_unsupported(&what),
+                Media::Unsupported { what } => {
+                    self.publication.rung().set_unsupported(&format!("{what} is not supported"));
+                }
                 _ => {}
             }
         }

@@ -412,7 +412,9 @@ impl Connection {
                         pushed => publishing.publication.rung().note_pushed(pushed),
                     }
                 }
-                Media::Unsupported { what } => publishing.publication.rung().set_unsupported(&what),
+                Media::Unsupported { what } => {
+                    publishing.publication.rung().set_unsupported(&format!("{what} is not supported"));
+                }
                 _ => {}
             }
         }

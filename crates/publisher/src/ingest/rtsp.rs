@@ -299,14 +299,14 @@ impl Track {
     }
 }
 
-/// How the packets of a track are to be read, or why we cannot.
+/// How the packets of a track are to be read, or why we cannot, as a sentence.
 fn read(media: &sdp::Media) -> Result<(Format, Depacketizer), String> {
     let Some(format) = media.formats.first() else {
-        return Err(format!("a track of {} without a format", Shown(&media.kind)));
+        return Err(format!("a track of {} has no format", Shown(&media.kind)));
     };
     let sdp::Format { payload_type, encoding, clock_rate, channels, fmtp } = format;
     if encoding.is_empty() || *clock_rate == 0 {
-        return Err(format!("payload type {payload_type} without a name and a clock rate (a=rtpmap)"));
+        return Err(format!("payload type {payload_type} has no name and clock rate (a=rtpmap)"));
     }
     let format = Format {
         payload_type: *payload_type,

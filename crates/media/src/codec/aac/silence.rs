@@ -16,13 +16,13 @@ const END: u32 = 7;
 
 /// Bits, the most significant first.
 #[derive(Default)]
-struct Bits {
-    bytes: Vec<u8>,
+pub(super) struct Bits {
+    pub(super) bytes: Vec<u8>,
     count: usize,
 }
 
 impl Bits {
-    fn put(&mut self, value: u32, width: usize) {
+    pub(super) fn put(&mut self, value: u32, width: usize) {
         for shift in (0..width).rev() {
             if self.count.is_multiple_of(8) {
                 self.bytes.push(0);
