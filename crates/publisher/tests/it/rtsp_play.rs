@@ -700,3 +700,20 @@ async fn over_tls_players_get_the_same() {
     }
     server.service.shutdown().await;
 }
+
+#[tokio::test]
+async fn who_plays_may_ask_for_descriptions_and_another_stream_takes_nothing_from_it() {
+    let server = on_the_air().await;
+    let mut player = Player::start(server.client("news").await).await;
+    player.follow(5).await;
+    player.client.describe().await.done();
+    let (news, other) = (player.client.url.clone(), player.client.url.replace("news", "nothing"));
+    player.client.url = other;
+    let transport = ("Transport", "RTP/AVP/TCP;unicast;interleaved=8-9");
+    let answer = player.client.ask("SETUP", "/trackID=0", &[transport]).await;
+    assert!(answer.status >= 400, "{}", answer.status);
+    player.client.url = news;
+    player.follow(10).await;
+    assert!(!viewer(&server.service).cancelled().is_cancelled());
+    server.service.shutdown().await;
+}
