@@ -394,6 +394,17 @@ fn a_codec_that_players_cannot_read_is_another_form() {
 }
 
 #[test]
+fn what_a_description_alone_says_of_sound_is_another_form() {
+    // AAC Main in place of AAC-LC, with the same rate and channels: no packet tells.
+    let config = aac::Config::decode(&[0x09, 0x90]).expect("a configuration");
+    let other = Track { id: TrackId::AUDIO, codec: Codec::Aac(config) };
+    let mut run = Run::new();
+    run.push(&stream(&context(0, vec![video(), sound()], true), 0, 1000, 1000));
+    run.push(&stream(&context(0, vec![video(), other], true), 1000, 2000, 1000));
+    assert_eq!(run.lanes().iter().map(|lane| lane.form).collect::<Vec<_>>(), [0, 1]);
+}
+
+#[test]
 fn a_track_that_goes_and_comes_back_has_its_lane_again() {
     let both = context(0, vec![video(), sound()], true);
     let alone = context(0, vec![video()], true);
