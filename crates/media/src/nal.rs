@@ -129,8 +129,8 @@ impl<'a> Iterator for AnnexB<'a> {
     }
 }
 
-/// Where the next `00 00 01` begins.
-fn start_code(data: &[u8]) -> Option<usize> {
+/// Where the next `00 00 01` begins (H.264 B.1, `start_code_prefix_one_3bytes`).
+pub fn start_code(data: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(&third) = data.get(at + 2) {
         match third {

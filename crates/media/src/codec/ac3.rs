@@ -193,6 +193,21 @@ pub fn frame(data: &[u8]) -> Option<(usize, u32)> {
     (bytes <= data.len()).then_some((bytes, first.samples))
 }
 
+/// The bytes of the syncframe that begins here, by its head, and whether it begins an access unit: all do but those of other
+/// programs and dependent substreams of E-AC-3. 7 bytes are enough for one that brings no channels of its own.
+///
+/// # Errors
+///
+/// Of a head that is too short, or is none.
+pub fn syncframe(head: &[u8]) -> Result<(usize, bool), Error> {
+    let frame = Syncframe::decode(head)?;
+    let begins = matches!(frame.role, Role::Program(0));
+    match frame.len.or_else(|| basic_bytes(head)) {
+        Some(bytes) => Ok((bytes, begins)),
+        None => Err(BitReader::new(head, "AC-3 syncframe").invalid("frmsizecod", 63, "at most 37")),
+    }
+}
+
 /// Bytes of an AC-3 syncframe: six blocks at the nominal rate, in words of 16 bits (table 4.13).
 fn basic_bytes(data: &[u8]) -> Option<usize> {
     let &[_, _, _, _, code, _] = data.first_chunk()?;
@@ -441,6 +456,10 @@ mod tests {
         assert_eq!(frame(&unit[..31]), None);
         assert_eq!(frame(&main), Some((16, 512)));
         assert_eq!(frame(&[]), None);
+        assert_eq!(syncframe(&AC3_51[..7]), Ok((1792, true)));
+        assert_eq!((syncframe(&main), syncframe(&more)), (Ok((main.len(), true)), Ok((more.len(), false))));
+        assert!(matches!(syncframe(&AC3_51[..3]), Err(Error::Truncated { .. })));
+        assert!(matches!(syncframe(&data), Err(Error::Invalid { .. })));
     }
 
     #[test]

@@ -125,6 +125,40 @@ impl Config {
     pub fn reorder_depth(&self) -> Option<u32> {
         self.first.reorder_depth
     }
+
+    /// The field that a slice belongs to, by its header (7.3.3) and the first sequence parameter set. None for a slice of
+    /// a whole frame, and for one that cannot be read.
+    pub fn field(&self, slice: &[u8]) -> Option<Field> {
+        if self.first.frames_only {
+            return None;
+        }
+        let head = nal::unescape(slice.get(1..slice.len().min(2 * SLICE_HEAD))?);
+        let mut reader = BitReader::new(&head, "slice header");
+        for _ in 0..3 {
+            reader.ue().ok()?; // first_mb_in_slice, slice_type, pic_parameter_set_id
+        }
+        reader.skip(if self.first.separate_planes { 2 } else { 0 }).ok()?;
+        let frame_num = reader.bits(self.first.frame_num_bits).ok()?;
+        let is_field = reader.flag().ok()?;
+        let bottom = is_field && reader.flag().ok()?;
+        is_field.then_some(Field { frame_num, bottom })
+    }
+}
+
+/// One of the two pictures that make up an interlaced frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// `frame_num`, which both fields of a frame have.
+    pub frame_num: u32,
+    /// It is the bottom field.
+    pub bottom: bool,
+}
+
+impl Field {
+    /// Whether `next`, which follows it, is the other field of the same frame (3.30, complementary fields).
+    pub fn is_completed_by(self, next: Self) -> bool {
+        self.frame_num == next.frame_num && self.bottom != next.bottom
+    }
 }
 
 fn first(sps: &[Bytes]) -> Result<Sps, Error> {
@@ -356,6 +390,21 @@ mod tests {
         let sps = &config.sps()[0];
         let cut = Config::from_parameter_sets(&[sps.slice(..sps.len() - 6)], config.pps()).unwrap();
         assert_eq!(cut.video(), VideoInfo { width: 320, height: 240, frame_rate: None });
+    }
+
+    #[test]
+    fn slices_tell_their_field() {
+        // 4 bits of frame_num: first_mb_in_slice 0, slice_type 5, pic_parameter_set_id 0, frame_num 3, field_pic_flag 1.
+        let interlaced = config(X264_1080I);
+        assert_eq!((interlaced.first.frames_only, interlaced.first.frame_num_bits), (false, 4));
+        let (top, bottom) = ([0x41, 0b1001_1010, 0b0111_0000], [0x41, 0b1001_1010, 0b0111_1000]);
+        let top = interlaced.field(&top).unwrap();
+        assert_eq!(top, Field { frame_num: 3, bottom: false });
+        let bottom = interlaced.field(&bottom).unwrap();
+        assert!(top.is_completed_by(bottom) && !top.is_completed_by(top));
+        assert_eq!(interlaced.field(&[0x41, 0b1001_1010, 0b0110_0000]), None, "a frame");
+        assert_eq!(interlaced.field(&[0x41]), None);
+        assert_eq!(config(X264_1080P).field(&[0x41, 0b1001_1010, 0b0111_0000]), None);
     }
 
     #[test]

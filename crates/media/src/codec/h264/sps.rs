@@ -27,6 +27,11 @@ pub(super) struct Sps {
     pub(super) video: VideoInfo,
     /// `max_num_reorder_frames`, stated or implied.
     pub(super) reorder_depth: Option<u32>,
+    /// Bits of `frame_num` in a slice header.
+    pub(super) frame_num_bits: u32,
+    /// `frame_mbs_only_flag`: there are no fields.
+    pub(super) frames_only: bool,
+    pub(super) separate_planes: bool,
 }
 
 /// What the VUI says.
@@ -52,8 +57,8 @@ impl Sps {
         let (profile, constraints, level) = (reader.byte()?, reader.byte()?, reader.byte()?);
         let id = reader.ue_max("seq_parameter_set_id", 31)?;
         let format = format(reader, profile)?;
-        let order_type = skip_counters(reader)?;
-        let (width, height) = size(reader, &format)?;
+        let (frame_num_bits, order_type) = counters(reader)?;
+        let (width, height, frames_only) = size(reader, &format)?;
         // Devices with a broken VUI exist, and nothing but what stands behind the fault is lost with it.
         let mut vui = Vui::default();
         let _ = read_vui(reader, &mut vui);
@@ -68,6 +73,9 @@ impl Sps {
             chroma_depth_8: format.chroma_depth_8,
             video: VideoInfo { width, height, frame_rate: vui.frame_rate },
             reorder_depth: vui.reorder_depth.or(implied),
+            frame_num_bits,
+            frames_only,
+            separate_planes: format.separate_planes,
         })
     }
 }
@@ -115,9 +123,10 @@ fn skip_scaling_list(reader: &mut BitReader<'_>, size: usize) -> Result<(), Erro
     Ok(())
 }
 
-/// `log2_max_frame_num_minus4` to `gaps_in_frame_num_value_allowed_flag`; yields `pic_order_cnt_type`.
-fn skip_counters(reader: &mut BitReader<'_>) -> Result<u32, Error> {
-    reader.ue_max("log2_max_frame_num_minus4", 12)?;
+/// `log2_max_frame_num_minus4` to `gaps_in_frame_num_value_allowed_flag`; yields the bits of `frame_num` and
+/// `pic_order_cnt_type`.
+fn counters(reader: &mut BitReader<'_>) -> Result<(u32, u32), Error> {
+    let frame_num_bits = reader.ue_max("log2_max_frame_num_minus4", 12)? + 4;
     let order_type = reader.ue_max("pic_order_cnt_type", 2)?;
     match order_type {
         0 => {
@@ -135,11 +144,11 @@ fn skip_counters(reader: &mut BitReader<'_>) -> Result<u32, Error> {
     }
     reader.ue()?; // max_num_ref_frames
     reader.skip(1)?;
-    Ok(order_type)
+    Ok((frame_num_bits, order_type))
 }
 
-/// Width and height after cropping (7.4.2.1.1, equations 7-19 to 7-22).
-fn size(reader: &mut BitReader<'_>, format: &Format) -> Result<(u32, u32), Error> {
+/// Width and height after cropping (7.4.2.1.1, equations 7-19 to 7-22), and `frame_mbs_only_flag`.
+fn size(reader: &mut BitReader<'_>, format: &Format) -> Result<(u32, u32, bool), Error> {
     let columns = reader.ue_max("pic_width_in_mbs_minus1", MAX_MACROBLOCKS - 1)? + 1;
     let units = reader.ue_max("pic_height_in_map_units_minus1", MAX_MACROBLOCKS - 1)? + 1;
     let frame_mbs_only = reader.flag()?;
@@ -151,7 +160,7 @@ fn size(reader: &mut BitReader<'_>, format: &Format) -> Result<(u32, u32), Error
     let fields = if frame_mbs_only { 1 } else { 2 };
     let (width, height) = (columns * 16, units * 16 * fields);
     if !reader.flag()? {
-        return Ok((width, height));
+        return Ok((width, height, frame_mbs_only));
     }
     let (unit_x, unit_y) = match (format.separate_planes, format.chroma) {
         (false, 1) => (2, 2 * fields),
@@ -160,7 +169,8 @@ fn size(reader: &mut BitReader<'_>, format: &Format) -> Result<(u32, u32), Error
     };
     let left_right = (reader.ue()?, reader.ue()?);
     let top_bottom = (reader.ue()?, reader.ue()?);
-    Ok((vui::crop(reader, width, left_right, unit_x)?, vui::crop(reader, height, top_bottom, unit_y)?))
+    let width = vui::crop(reader, width, left_right, unit_x)?;
+    Ok((width, vui::crop(reader, height, top_bottom, unit_y)?, frame_mbs_only))
 }
 
 /// The VUI, as far as it can be read.
