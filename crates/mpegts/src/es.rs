@@ -10,27 +10,27 @@ use crate::pes::stream_id;
 use crate::psi::registration;
 
 /// ISO/IEC 13818-1 table 2-34, and the user private numbers in common use.
-mod stream_type {
-    pub(super) const MPEG1_VIDEO: u8 = 0x01;
-    pub(super) const MPEG2_VIDEO: u8 = 0x02;
-    pub(super) const MPEG1_AUDIO: u8 = 0x03;
-    pub(super) const MPEG2_AUDIO: u8 = 0x04;
-    pub(super) const PRIVATE_SECTIONS: u8 = 0x05;
-    pub(super) const PRIVATE_PES: u8 = 0x06;
-    pub(super) const DSM_CC_A: u8 = 0x0A;
-    pub(super) const DSM_CC_D: u8 = 0x0D;
-    pub(super) const AAC_ADTS: u8 = 0x0F;
-    pub(super) const MPEG4_VIDEO: u8 = 0x10;
-    pub(super) const AAC_LATM: u8 = 0x11;
-    pub(super) const METADATA_PES: u8 = 0x15;
-    pub(super) const H264: u8 = 0x1B;
-    pub(super) const H265: u8 = 0x24;
+pub(crate) mod stream_type {
+    pub(crate) const MPEG1_VIDEO: u8 = 0x01;
+    pub(crate) const MPEG2_VIDEO: u8 = 0x02;
+    pub(crate) const MPEG1_AUDIO: u8 = 0x03;
+    pub(crate) const MPEG2_AUDIO: u8 = 0x04;
+    pub(crate) const PRIVATE_SECTIONS: u8 = 0x05;
+    pub(crate) const PRIVATE_PES: u8 = 0x06;
+    pub(crate) const DSM_CC_A: u8 = 0x0A;
+    pub(crate) const DSM_CC_D: u8 = 0x0D;
+    pub(crate) const AAC_ADTS: u8 = 0x0F;
+    pub(crate) const MPEG4_VIDEO: u8 = 0x10;
+    pub(crate) const AAC_LATM: u8 = 0x11;
+    pub(crate) const METADATA_PES: u8 = 0x15;
+    pub(crate) const H264: u8 = 0x1B;
+    pub(crate) const H265: u8 = 0x24;
     /// ATSC A/52 annex A.
-    pub(super) const AC3: u8 = 0x81;
+    pub(crate) const AC3: u8 = 0x81;
     /// SCTE 35 clause 8.
-    pub(super) const SPLICE_INFO: u8 = 0x86;
+    pub(crate) const SPLICE_INFO: u8 = 0x86;
     /// ATSC A/52 annex G.
-    pub(super) const EAC3: u8 = 0x87;
+    pub(crate) const EAC3: u8 = 0x87;
 }
 
 /// What the program map says of a codec: stream_type and descriptors.
@@ -80,19 +80,20 @@ fn ac3(config: &ac3::Config) -> (u8, Vec<u8>) {
     }
 }
 
+/// Streams, coupled streams and mapping of 1 to 8 channels of Opus (RFC 7845 5.1.1.2).
+pub(crate) const VORBIS: [(u8, u8, &[u8]); 8] = [
+    (1, 0, &[0]),
+    (1, 1, &[0, 1]),
+    (2, 1, &[0, 2, 1]),
+    (2, 2, &[0, 1, 2, 3]),
+    (3, 2, &[0, 4, 1, 2, 3]),
+    (4, 2, &[0, 4, 1, 2, 3, 5]),
+    (4, 3, &[0, 4, 1, 2, 3, 5, 6]),
+    (5, 3, &[0, 6, 1, 2, 3, 4, 5, 7]),
+];
+
 /// channel_config_code (ETSI TS Opus 0.1.3-draft, table 4-2): the channel count, where streams and order are those of Vorbis.
 fn opus_channels(config: &opus::Config) -> Option<u8> {
-    /// Streams, coupled streams and mapping of 1 to 8 channels (RFC 7845 5.1.1.2).
-    const VORBIS: [(u8, u8, &[u8]); 8] = [
-        (1, 0, &[0]),
-        (1, 1, &[0, 1]),
-        (2, 1, &[0, 2, 1]),
-        (2, 2, &[0, 1, 2, 3]),
-        (3, 2, &[0, 4, 1, 2, 3]),
-        (4, 2, &[0, 4, 1, 2, 3, 5]),
-        (4, 3, &[0, 4, 1, 2, 3, 5, 6]),
-        (5, 3, &[0, 6, 1, 2, 3, 4, 5, 7]),
-    ];
     let expected = VORBIS.get(usize::from(config.channels()).checked_sub(1)?)?;
     let found = (config.streams(), config.coupled_streams(), config.mapping());
     (config.mapping_family() <= 1 && found == *expected).then(|| config.channels())
@@ -109,9 +110,13 @@ pub(crate) fn program_info(stream_types: impl IntoIterator<Item = u8>) -> Vec<u8
 
 /// Whether the track's frames are private sections and not PES packets.
 pub(crate) fn is_sections(codec: &Codec) -> bool {
-    let Codec::Opaque(config) = codec else { return false };
+    matches!(codec, Codec::Opaque(config) if has_sections(config.stream_type))
+}
+
+/// Whether streams of this type are private sections.
+pub(crate) fn has_sections(stream_type: u8) -> bool {
     matches!(
-        config.stream_type,
+        stream_type,
         stream_type::PRIVATE_SECTIONS | stream_type::DSM_CC_A
             ..=stream_type::DSM_CC_D | stream_type::SPLICE_INFO
     )

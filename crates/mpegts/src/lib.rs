@@ -1,8 +1,13 @@
-//! MPEG transport stream, ISO/IEC 13818-1 (Rec. ITU-T H.222.0): frames in, 188-byte packets out.
+//! MPEG transport stream, ISO/IEC 13818-1 (Rec. ITU-T H.222.0): frames in, 188-byte packets out, and
+//! the other way.
 //!
 //! [`Mux`] makes a stream of one program from the frames of the tracks it is given. It reads no clock and keeps
 //! no bytes: each call appends whole packets to the caller's buffer, and the same packets serve every viewer and
 //! every HLS segment. What belongs to one viewer alone, the splice after a skip, is made by [`Mux::splice`].
+//!
+//! [`Demux`] makes access units of whatever bytes come, with the stamps that they came with: a timeline is the owner's
+//! business, as are sockets, files, and RTP, of which [`rtp_payload`] knows where a packet's transport stream is.
+//! [`shift_splice`] moves what SCTE-35 says to another timeline.
 //!
 //! Inside: `packet` writes packets, `psi` and `program` the tables,
 //! `pes` the header of an access unit, `annexb` and `es` the form each codec takes in a transport stream, `clock`
@@ -15,16 +20,24 @@
 
 mod annexb;
 mod clock;
+pub mod demux;
+mod error;
 mod es;
 mod mux;
 mod packet;
 mod pes;
 mod program;
 mod psi;
+mod rtp;
+mod splice;
 
 pub use clock::{LEAD, START};
+pub use demux::Demux;
+pub use error::Error;
 pub use mux::{Mux, Omitted};
 pub use psi::{PAT_PID, PMT_PID};
+pub use rtp::payload as rtp_payload;
+pub use splice::shift as shift_splice;
 
 /// Bytes of one transport packet (2.4.3.2).
 pub const PACKET_BYTES: usize = packet::BYTES;

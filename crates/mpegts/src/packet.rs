@@ -7,7 +7,8 @@ pub(crate) const BYTES: usize = 188;
 /// Bytes behind the 4-byte packet header: adaptation field and payload.
 const BODY: usize = BYTES - 4;
 
-const SYNC: u8 = 0x47;
+/// sync_byte.
+pub(crate) const SYNC: u8 = 0x47;
 const PAYLOAD_UNIT_START: u16 = 0x4000;
 const HAS_ADAPTATION: u8 = 0x20;
 const HAS_PAYLOAD: u8 = 0x10;

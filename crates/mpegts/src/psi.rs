@@ -14,13 +14,16 @@ pub(crate) const NO_PCR: u16 = 0x1FFF;
 const PROGRAM: u16 = 1;
 const TRANSPORT_STREAM: u16 = 1;
 
-const PAT_TABLE: u8 = 0;
-const PMT_TABLE: u8 = 2;
+/// table_id of the association (table 2-31).
+pub(crate) const PAT_TABLE: u8 = 0;
+/// table_id of a map.
+pub(crate) const PMT_TABLE: u8 = 2;
 
 /// A section is at most 1024 bytes long (2.4.4.4, 2.4.4.9); 12 stand before the streams and 4 behind.
 pub(crate) const MAX_STREAMS_BYTES: usize = 1024 - 12 - 4;
 
-const REGISTRATION_DESCRIPTOR: u8 = 0x05;
+/// registration_descriptor (table 2-45).
+pub(crate) const REGISTRATION_DESCRIPTOR: u8 = 0x05;
 
 /// One elementary stream in the program map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +95,7 @@ pub(crate) fn write_section(pid: &mut Pid, section: &[u8], out: &mut BytesMut) {
 }
 
 /// CRC-32 of the decoder model in annex A: polynomial 0x04C11DB7, most significant bit first, all ones before.
-fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     bytes.iter().fold(!0, |crc, &byte| crc << 8 ^ CRC_TABLE[usize::from((crc >> 24) as u8 ^ byte)])
 }
 
