@@ -51,13 +51,22 @@ fn print(media: Media, units: bool, counts: &mut BTreeMap<u16, Count>) {
             for program in programs {
                 println!("program {}{}", program.number, if program.chosen { " (taken)" } else { "" });
                 for stream in program.streams {
-                    let track = stream.track.map_or("-".to_owned(), |track| track.0.to_string());
-                    println!("  PID {:#06x} type {:#04x} track {track}: {}", stream.pid, stream.stream_type, stream.name);
+                    let track = stream.track.map_or_else(|| "-".to_owned(), |track| track.0.to_string());
+                    println!(
+                        "  PID {:#06x} type {:#04x} track {track}: {}",
+                        stream.pid, stream.stream_type, stream.name
+                    );
                 }
             }
         }
         Media::Track { id, codec } => {
-            println!("{id}: {} {:?} {:?} {:?}", codec.name(), codec.codec_string(), codec.video(), codec.audio());
+            println!(
+                "{id}: {} {:?} {:?} {:?}",
+                codec.name(),
+                codec.codec_string(),
+                codec.video(),
+                codec.audio()
+            );
         }
         Media::Unit { track, pts, dts, key, data } => {
             let count = counts.entry(track.0).or_insert((0, 0, 0, pts, pts));

@@ -247,12 +247,9 @@ impl Demux {
     fn tables_changed(&mut self) {
         match self.programs.map().cloned() {
             Some(map) => self.apply(&map),
-            None if self.programs.chosen.is_none() => self.apply(&Map {
-                program: 0,
-                pcr_pid: NULL_PID,
-                info: Vec::new(),
-                streams: Vec::new(),
-            }),
+            None if self.programs.chosen.is_none() => {
+                self.apply(&Map { program: 0, pcr_pid: NULL_PID, info: Vec::new(), streams: Vec::new() })
+            }
             None => {}
         }
         let programs = self.describe();
@@ -330,7 +327,8 @@ impl Demux {
                     track: stream.map(|stream| stream.track),
                 }
             };
-            let streams = known.map.as_ref().map(|map| map.streams.iter().map(|entry| stream(map, entry)).collect());
+            let streams =
+                known.map.as_ref().map(|map| map.streams.iter().map(|entry| stream(map, entry)).collect());
             Program { number: known.number, chosen, streams: streams.unwrap_or_default() }
         };
         self.programs.known.iter().map(program).collect()
@@ -382,7 +380,9 @@ impl Output {
     /// What cannot be carried is said once, what is broken each time.
     fn refused(&mut self, track: TrackId, error: Error) {
         match error {
-            Error::Media { source: media::Error::Unsupported { .. }, .. } => self.unsupported(error.to_string()),
+            Error::Media { source: media::Error::Unsupported { .. }, .. } => {
+                self.unsupported(error.to_string())
+            }
             error => self.damaged(track, error),
         }
     }

@@ -14,6 +14,7 @@
 //! turns hub time into PTS, DTS and PCR.
 //!
 //! Examples, to be run with `cargo run --example`:
+//! - `ts_demux` prints what the demultiplexer makes of a file.
 //! - `ts_dump` prints the packets of a file.
 //! - `bench` measures the multiplexer in megabytes of payload per second.
 //! - `ts_sample` writes a file of testkit's clip, for tools and players to judge.

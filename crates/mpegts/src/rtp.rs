@@ -52,7 +52,8 @@ mod tests {
         let mut other = packet(0x80, &[1]);
         other[1] = 96;
         assert_eq!(payload(&other), None);
-        for broken in [packet(0x8F, &[1]), packet(0x90, &[0, 0, 0, 9]), packet(0xA0, &[7]), packet(0xA0, &[])] {
+        for broken in [packet(0x8F, &[1]), packet(0x90, &[0, 0, 0, 9]), packet(0xA0, &[7]), packet(0xA0, &[])]
+        {
             assert_eq!(payload(&broken), None);
         }
         assert_eq!(payload(&HEADER[..11]), None);

@@ -33,14 +33,19 @@ pub(super) enum Form {
     Adts,
     Latm,
     MpegAudio,
-    Dolby { enhanced: bool },
+    Dolby {
+        enhanced: bool,
+    },
     Opus(opus::Config),
     /// PES packets, each an access unit of something that is not parsed.
     Packets(opaque::Config),
     /// Private sections, each an access unit.
     Sections(opaque::Config),
     /// Not carried, for this reason.
-    Unsupported { stream_type: u8, what: &'static str },
+    Unsupported {
+        stream_type: u8,
+        what: &'static str,
+    },
 }
 
 impl Form {

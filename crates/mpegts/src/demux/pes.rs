@@ -233,8 +233,11 @@ mod tests {
     #[test]
     fn malformed_headers_are_told() {
         assert_eq!(read(&[&[0, 0, 1, 0xC0, 0, 9, 0x90, 0, 0]]).1, Some(Fault::Scrambled));
-        for bytes in [&[0, 0, 2, 0xC0, 0, 9][..], &[0, 0, 1, 0xC0, 0, 9, 0x40, 0, 0], &[0, 0, 1, 0xC0, 0, 2, 0x80, 0, 0]]
-        {
+        for bytes in [
+            &[0, 0, 2, 0xC0, 0, 9][..],
+            &[0, 0, 1, 0xC0, 0, 9, 0x40, 0, 0],
+            &[0, 0, 1, 0xC0, 0, 2, 0x80, 0, 0],
+        ] {
             assert!(matches!(read(&[bytes]).1, Some(Fault::Error(Error::Invalid { .. }))), "{bytes:x?}");
         }
         let (parts, _) = read(&[&[0, 0, 1, 0xC0, 0, 8, 0x80, 0x80, 5, 0x21, 0, 0, 0, 1]]);

@@ -51,18 +51,26 @@ impl Syntax {
         match self {
             Self::H264 => match (h264::unit_type(unit), unit.get(1)) {
                 // first_mb_in_slice is 0 where its code is the bit 1.
-                (Some(1 | 2 | 5), Some(slice)) => if slice & 0x80 == 0 { Slice } else { First },
+                (Some(1 | 2 | 5), Some(slice)) => {
+                    if slice & 0x80 == 0 {
+                        Slice
+                    } else {
+                        First
+                    }
+                }
                 (Some(6..=9 | 14..=18), _) => Opens,
                 _ => Other,
             },
-            Self::H265 => match (h265::unit_type(unit), unit) {
-                // first_slice_segment_in_pic_flag; other layers belong to the picture of the first.
-                (Some(0..=31), &[a, b, slice, ..]) => {
-                    if slice & 0x80 == 0 || a & 1 != 0 || b & 0xF8 != 0 { Slice } else { First }
+            Self::H265 => {
+                match (h265::unit_type(unit), unit) {
+                    // first_slice_segment_in_pic_flag; other layers belong to the picture of the first.
+                    (Some(0..=31), &[a, b, slice, ..]) => {
+                        if slice & 0x80 == 0 || a & 1 != 0 || b & 0xF8 != 0 { Slice } else { First }
+                    }
+                    (Some(32..=35 | 39 | 41..=44 | 48..=55), _) => Opens,
+                    _ => Other,
                 }
-                (Some(32..=35 | 39 | 41..=44 | 48..=55), _) => Opens,
-                _ => Other,
-            },
+            }
         }
     }
 
@@ -261,7 +269,8 @@ impl Pictures {
             Class::First => {
                 let (first, next) = (unit.field.take(), unit.next.take());
                 let second = first.and_then(|_| self.field(at));
-                let completes = first.zip(second).is_some_and(|(first, second)| first.is_completed_by(second));
+                let completes =
+                    first.zip(second).is_some_and(|(first, second)| first.is_completed_by(second));
                 if completes && self.unit.as_ref().is_some_and(|unit| unit.packets > 0) {
                     self.habit.spans = true;
                 }
@@ -354,7 +363,8 @@ impl Pictures {
         }
         let key = codec.is_random_access(&data);
         let rate = codec.video().and_then(|video| video.frame_rate);
-        let Some(stamps) = stamps.or_else(|| self.guess(rate.map(|rate| rate.period().to_scale(90_000)))) else {
+        let Some(stamps) = stamps.or_else(|| self.guess(rate.map(|rate| rate.period().to_scale(90_000))))
+        else {
             return out.damaged(self.track, Error::NoStamp { pid: self.pid });
         };
         if let Some(last) = self.last {

@@ -92,7 +92,8 @@ impl Programs {
     /// Takes a packet with tables. Says whether anything has changed.
     pub(super) fn packet(&mut self, packet: Packet<'_>, out: &mut Output) -> bool {
         let pid = packet.pid();
-        let reader = if pid == crate::PAT_PID { Some(&mut self.association) } else { self.maps.get_mut(&pid) };
+        let reader =
+            if pid == crate::PAT_PID { Some(&mut self.association) } else { self.maps.get_mut(&pid) };
         let mut found = Vec::new();
         if let Some(reader) = reader {
             reader.push(packet, &mut |section| found.push(section.to_vec()));
@@ -132,7 +133,8 @@ impl Programs {
         if !(0..=last).all(|number| self.parts.contains_key(&number)) {
             return false;
         }
-        let mut programs: Vec<_> = self.parts.values().flat_map(|part| part.programs.iter().copied()).collect();
+        let mut programs: Vec<_> =
+            self.parts.values().flat_map(|part| part.programs.iter().copied()).collect();
         if last > 0 {
             // Another version is told by its content: all of it is to come again.
             self.parts.clear();
@@ -153,7 +155,9 @@ impl Programs {
         }
         let known = &self.known;
         self.maps.retain(|&pid, _| known.iter().any(|program| program.map_pid == pid));
-        if let Some(wanted) = self.wanted.filter(|&wanted| known.iter().all(|program| program.number != wanted)) {
+        if let Some(wanted) =
+            self.wanted.filter(|&wanted| known.iter().all(|program| program.number != wanted))
+        {
             let numbers: Vec<_> = known.iter().take(16).map(|program| program.number.to_string()).collect();
             out.unsupported(format!("program {wanted} is not there, but {}", numbers.join(", ")));
         }

@@ -196,7 +196,10 @@ mod tests {
         let (a, b) = ([1, 0, 2, 7, 8], [2, 0, 3, 1, 2, 3]);
         let both = [&[0][..], &a, &b, &[0xFF; 9]].concat();
         assert_eq!(collect(&[(true, &both)]), [&a[..], &b]);
-        assert_eq!(collect(&[(true, &[0, 2, 0]), (false, &[3, 1]), (true, &[2, 2, 3, 1, 0, 0])]), [&b[..], &[1, 0, 0]]);
+        assert_eq!(
+            collect(&[(true, &[0, 2, 0]), (false, &[3, 1]), (true, &[2, 2, 3, 1, 0, 0])]),
+            [&b[..], &[1, 0, 0]]
+        );
         assert_eq!(collect(&[(false, &a), (true, &[9, 1, 2])]), [[0; 0]; 0], "amid one, and beyond the end");
         assert_eq!(collect(&[(true, &[0, 1, 0x0F, 0xFF, 7])]), [[0; 0]; 0], "too long");
     }
@@ -228,8 +231,7 @@ mod tests {
         let mut pmt = psi::pmt(3, 0x101, &[], &[]);
         pmt[9] ^= 1;
         assert_eq!(Map::decode(7, &pmt), Err(Error::Crc { pid: 7 }));
-        let next = psi::pmt(3, 0x101, &[0; 3], &[]);
-        let mut long = next.clone();
+        let mut long = psi::pmt(3, 0x101, &[0; 3], &[]);
         long[11] = 9;
         let end = long.len() - 4;
         let crc = crc32(&long[..end]).to_be_bytes();

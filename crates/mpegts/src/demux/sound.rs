@@ -125,7 +125,9 @@ impl Sound {
                 Probe::Frame(len) => match self.framing.probe(&self.buffer[len..], end) {
                     Probe::Bad => self.search(out),
                     Probe::Short if !end => return,
-                    Probe::Frame(_) if !self.framing.are_alike(&self.buffer, &self.buffer[len..]) => self.search(out),
+                    Probe::Frame(_) if !self.framing.are_alike(&self.buffer, &self.buffer[len..]) => {
+                        self.search(out)
+                    }
                     Probe::Short | Probe::Frame(_) => self.synced = true,
                 },
             }
@@ -136,7 +138,8 @@ impl Sound {
     fn search(&mut self, out: &mut Output) {
         if std::mem::take(&mut self.synced) {
             let value = self.buffer.first().copied().unwrap_or_default().into();
-            let (what, field, expected) = ("sound", "the first byte of a frame", "a frame behind the last one");
+            let (what, field, expected) =
+                ("sound", "the first byte of a frame", "a frame behind the last one");
             out.damaged(self.track, Error::Invalid { pid: self.pid, what, field, value, expected });
             self.clock = None;
         }
@@ -162,7 +165,8 @@ impl Sound {
         }
         let read = self.framing.read(&bytes);
         if let Some(base) = base {
-            let rate = read.as_ref().ok().and_then(|frames| frames.first()).map_or(48_000, |frame| frame.rate);
+            let rate =
+                read.as_ref().ok().and_then(|frames| frames.first()).map_or(48_000, |frame| frame.rate);
             self.release(base, out);
             self.clock = Some(Clock { base, samples: 0, rate });
         }

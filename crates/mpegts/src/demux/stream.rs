@@ -1,6 +1,7 @@
 //! One elementary stream: its packets to access units.
 
 use bytes::BytesMut;
+use media::codec::aac::latm;
 use media::{Codec, TrackId};
 
 use super::form::Form;
@@ -27,7 +28,7 @@ pub(super) struct Stream {
 #[derive(Debug)]
 enum Content {
     Packets(Packets),
-    Sections(Sections, Whole),
+    Sections(Sections, Box<Whole>),
     Nothing,
 }
 
@@ -45,7 +46,7 @@ struct Packets {
 enum Units {
     Pictures(Box<Pictures>),
     Sound(Box<Sound>),
-    Whole(Whole),
+    Whole(Box<Whole>),
 }
 
 /// Access units of something that is not parsed.
@@ -77,15 +78,18 @@ impl Stream {
             Form::H264 => Some(pictures(Syntax::H264)),
             Form::H265 => Some(pictures(Syntax::H265)),
             Form::Adts | Form::MpegAudio => Some(sound(Framing::Mpeg)),
+            Form::Latm => Some(sound(Framing::Loas(latm::Reader::in_band(None)))),
             Form::Dolby { .. } => Some(sound(Framing::Dolby)),
             Form::Opus(config) => Some(sound(Framing::Opus(config.clone()))),
-            Form::Packets(config) => Some(Units::Whole(whole(config))),
-            Form::Latm | Form::Sections(_) | Form::Unsupported { .. } => None,
+            Form::Packets(config) => Some(Units::Whole(Box::new(whole(config)))),
+            Form::Sections(_) | Form::Unsupported { .. } => None,
         };
         let reader = pes::Reader::default();
         let content = match (units, &form) {
-            (Some(units), _) => Content::Packets(Packets { reader, units, stuffed: false, stuffs_amid: false }),
-            (None, Form::Sections(config)) => Content::Sections(Sections::default(), whole(config)),
+            (Some(units), _) => {
+                Content::Packets(Packets { reader, units, stuffed: false, stuffs_amid: false })
+            }
+            (None, Form::Sections(config)) => Content::Sections(Sections::default(), Box::new(whole(config))),
             (None, _) => Content::Nothing,
         };
         Self { pid, track, form, continuity: Continuity::default(), content, scrambled: false }
@@ -298,7 +302,8 @@ impl Whole {
 
     /// A section, which has no stamp: it belongs to what is beside it.
     fn section(&mut self, section: &[u8], out: &mut Output) {
-        let has_crc = section.first() == Some(&splice::TABLE) || section.get(1).is_some_and(|byte| byte & 0x80 != 0);
+        let has_crc =
+            section.first() == Some(&splice::TABLE) || section.get(1).is_some_and(|byte| byte & 0x80 != 0);
         if has_crc && crc32(section) != 0 {
             return out.damaged(self.track, Error::Crc { pid: self.pid });
         }
@@ -306,7 +311,9 @@ impl Whole {
     }
 
     fn give(&mut self, stamps: Option<Stamps>, data: &[u8], out: &mut Output) {
-        let Some(Stamps { pts, dts }) = stamps.or(out.newest()).filter(|_| !data.is_empty()) else { return };
+        let Some(Stamps { pts, dts }) = stamps.or_else(|| out.newest()).filter(|_| !data.is_empty()) else {
+            return;
+        };
         if !std::mem::replace(&mut self.announced, true) {
             out.track(self.track, Some(&self.codec));
         }

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     fn stream(stride: usize, count: u8) -> Vec<u8> {
-        let packet = |n| [&[SYNC, n][..], &vec![n | 0x80; BYTES - 2], &vec![0x11; stride - BYTES]].concat();
+        let packet = |n| [&[SYNC, n][..], &[n | 0x80; BYTES - 2], &vec![0x11; stride - BYTES]].concat();
         (0..count).flat_map(packet).collect()
     }
 
@@ -128,7 +128,11 @@ mod tests {
                 for start in [0, 1, 187] {
                     let bytes = &stream(stride, 20)[start..];
                     let first = u8::from(start > 0);
-                    assert_eq!(packets(bytes, chunk).0, (first..20).collect::<Vec<_>>(), "{stride} {chunk} {start}");
+                    assert_eq!(
+                        packets(bytes, chunk).0,
+                        (first..20).collect::<Vec<_>>(),
+                        "{stride} {chunk} {start}"
+                    );
                 }
             }
         }
@@ -149,7 +153,10 @@ mod tests {
         let ten = 0..10;
         // What is cut short is taken with what follows it, until sync is seen to be lost.
         assert_eq!(found.iter().filter(|&&n| n < 10).count(), found.len());
-        assert!(found.starts_with(&[ten.clone().collect::<Vec<_>>(), ten.clone().collect()].concat()), "{found:?}");
+        assert!(
+            found.starts_with(&[ten.clone().collect::<Vec<_>>(), ten.clone().collect()].concat()),
+            "{found:?}"
+        );
         assert!(found.ends_with(&ten.skip(1).collect::<Vec<_>>()), "{found:?}");
         assert!((1000..1300).contains(&skipped), "{skipped}");
     }

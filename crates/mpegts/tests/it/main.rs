@@ -1,5 +1,6 @@
 //! The multiplexer seen from the outside, by a demultiplexer of its own.
 
+mod back;
 mod codecs;
 mod continuity;
 mod demux;

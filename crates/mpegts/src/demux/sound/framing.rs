@@ -1,11 +1,14 @@
 //! Where a frame of each codec ends, and what is in it.
 
 use bytes::Bytes;
+use media::codec::aac::latm;
 use media::codec::{aac, ac3, mpa, opus};
 use media::{Codec, Error};
 
 /// Bytes of an ADTS header without CRC (ISO/IEC 14496-3 1.A.2.2).
 const ADTS_HEADER: usize = 7;
+/// Bytes before an AudioMuxElement.
+const LOAS_HEADER: usize = 3;
 /// Samples of six blocks, which an access unit of E-AC-3 has (ETSI TS 102 366 E.1.3.1).
 const SIX_BLOCKS: u32 = 1536;
 /// opus_control_header: the prefix of 11 bits (ETSI TS Opus 0.1.3-draft, table 6-1).
@@ -43,6 +46,8 @@ impl Frame {
 pub(in crate::demux) enum Framing {
     /// MPEG audio or ADTS, whatever the map says: encoders that confuse them exist, and layer 0 tells them apart.
     Mpeg,
+    /// AAC in LATM, behind the synchronization of LOAS (ISO/IEC 14496-3 1.7.2).
+    Loas(latm::Reader),
     Dolby,
     Opus(opus::Config),
 }
@@ -53,8 +58,11 @@ impl Framing {
         match self {
             Self::Mpeg if data.get(1).is_some_and(|byte| byte & 6 == 0) => adts(data),
             Self::Mpeg => mpeg_audio(data),
+            Self::Loas(_) => loas(data),
             Self::Dolby => dolby(data, end),
-            Self::Opus(_) => opus_unit(data).map_or_else(|probe| probe, |unit| Probe::Frame(unit.head + unit.size)),
+            Self::Opus(_) => {
+                opus_unit(data).map_or_else(|probe| probe, |unit| Probe::Frame(unit.head + unit.size))
+            }
         }
     }
 
@@ -71,7 +79,7 @@ impl Framing {
     }
 
     /// The access units of a frame that was probed.
-    pub(super) fn read(&self, data: &[u8]) -> Result<Vec<Frame>, Error> {
+    pub(super) fn read(&mut self, data: &[u8]) -> Result<Vec<Frame>, Error> {
         let frame = match self {
             Self::Mpeg if data.get(1).is_some_and(|byte| byte & 6 == 0) => {
                 let config = Codec::Aac(aac::Config::from_adts(data)?);
@@ -83,6 +91,12 @@ impl Framing {
                 Frame::new(config, data.get(header..).unwrap_or_default())
             }
             Self::Mpeg => Frame::new(Codec::Mpa(mpa::Config::decode(data)?), data),
+            Self::Loas(reader) => {
+                let element = reader.element(data.get(LOAS_HEADER..).unwrap_or_default())?;
+                let Some(config) = reader.config() else { return Ok(Vec::new()) };
+                let codec = Codec::Aac(config.config().clone());
+                return Ok(element.units.iter().map(|unit| Frame::new(codec.clone(), unit)).collect());
+            }
             Self::Dolby => Frame::new(Codec::Ac3(ac3::Config::decode(data)?), data),
             Self::Opus(config) => {
                 let Ok(unit) = opus_unit(data) else { return Ok(Vec::new()) };
@@ -105,6 +119,16 @@ fn adts(data: &[u8]) -> Probe {
             let least = if second & 1 == 0 { ADTS_HEADER + 2 } else { ADTS_HEADER };
             if len < least { Probe::Bad } else { Probe::Frame(len) }
         }
+        _ => Probe::Short,
+    }
+}
+
+/// AudioSyncStream() (ISO/IEC 14496-3 table 1.36): a sync word of 11 bits, and a length of 13.
+fn loas(data: &[u8]) -> Probe {
+    match *data {
+        [first, ..] if first != 0x56 => Probe::Bad,
+        [_, second, ..] if second & 0xE0 != 0xE0 => Probe::Bad,
+        [_, b, c, ..] => Probe::Frame(LOAS_HEADER + (usize::from(b & 0x1F) << 8 | usize::from(c))),
         _ => Probe::Short,
     }
 }
@@ -164,7 +188,11 @@ struct OpusUnit {
 /// opus_access_unit (ETSI TS Opus 0.1.3-draft, table 6-1).
 fn opus_unit(data: &[u8]) -> Result<OpusUnit, Probe> {
     let &[first, second, ref sizes @ ..] = data else {
-        return Err(if data.first().is_none_or(|&byte| byte == OPUS_PREFIX[0]) { Probe::Short } else { Probe::Bad });
+        return Err(if data.first().is_none_or(|&byte| byte == OPUS_PREFIX[0]) {
+            Probe::Short
+        } else {
+            Probe::Bad
+        });
     };
     if (first, second & 0xE0) != (OPUS_PREFIX[0], OPUS_PREFIX[1]) {
         return Err(Probe::Bad);
@@ -188,7 +216,10 @@ mod tests {
     fn adts_tells_its_length() {
         let header = [0xFF, 0xF1, 0x4C, 0x80, 0x2F, 0x1F, 0xFC];
         assert_eq!(adts(&header), Probe::Frame(376));
-        assert_eq!((adts(&header[..6]), adts(&[]), adts(&[0xFF])), (Probe::Short, Probe::Short, Probe::Short));
+        assert_eq!(
+            (adts(&header[..6]), adts(&[]), adts(&[0xFF])),
+            (Probe::Short, Probe::Short, Probe::Short)
+        );
         assert_eq!((adts(&[1]), adts(&[0xFF, 0xFB])), (Probe::Bad, Probe::Bad));
         assert_eq!(adts(&[0xFF, 0xF0, 0x4C, 0x80, 0, 0xFF, 0xFC]), Probe::Bad, "no room for the CRC");
         let frames = Framing::Mpeg.read(&[0xFF, 0xF0, 0x4C, 0x80, 1, 0x5F, 0xFC, 7, 7, 9]).expect("a frame");
@@ -220,7 +251,10 @@ mod tests {
         assert_eq!(len(&[0x7F, 0xE0, 3]), Probe::Frame(6));
         assert_eq!(len(&[0x7F, 0xE0, 255, 255, 1]), Probe::Frame(5 + 511));
         assert_eq!(len(&[0x7F, 0xFC, 3, 0, 0, 0, 0, 2, 9, 9]), Probe::Frame(10 + 3));
-        assert_eq!((len(&[0x7F, 0xE0, 255]), len(&[0x7F]), len(&[])), (Probe::Short, Probe::Short, Probe::Short));
+        assert_eq!(
+            (len(&[0x7F, 0xE0, 255]), len(&[0x7F]), len(&[])),
+            (Probe::Short, Probe::Short, Probe::Short)
+        );
         assert_eq!((len(&[0x7F, 0xC0, 3]), len(&[0x80])), (Probe::Bad, Probe::Bad));
     }
 
