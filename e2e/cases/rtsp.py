@@ -54,19 +54,19 @@ def played(c, transport):
     assert server.limits()['panics'] == 0, server.log_text()[-2000:]
 
 
-@case(short=10, long=60, alone=True)
+@case(short=8, long=60)
 def rtsp_play_tcp(c):
     """RTSP play over TCP: ffmpeg, GStreamer and mpv, H.264 with B-frames and AAC, H.265 and Opus: every frame, A/V to 1 ms by RTCP"""
     played(c, 'tcp')
 
 
-@case(short=10, long=60, alone=True)
+@case(short=8, long=60, alone=True)
 def rtsp_play_udp(c):
     """RTSP play over UDP: as over TCP"""
     played(c, 'udp')
 
 
-@case(short=15, long=600, alone=True)
+@case(short=8, long=600, alone=True)
 def rtsp_long(c):
     """RTSP for a long time, over TCP and UDP at once: no session ends, every frame comes, and sender reports never drift"""
     server = live(c)
@@ -107,7 +107,7 @@ def leaves_everywhere(c, server, codes):
         c.exact('lo.mp4', c.path('http-%s.ts' % code), name='exact-' + code)
 
 
-@case(short=10, long=40, alone=True)
+@case(short=8, long=40)
 def rtsp_publish(c):
     """RTSP publish by ffmpeg and GStreamer over TCP and UDP: the stream leaves on every output frame by frame as it came"""
     codes = ['%s-%s' % (program, transport) for program in ('ffmpeg', 'gst') for transport in TRANSPORTS]
@@ -123,7 +123,7 @@ def rtsp_publish(c):
     assert all(publisher.running() for publisher in publishers), [publisher.output() for publisher in publishers]
 
 
-@case(short=8, alone=True)
+@case(short=8)
 def rtsp_publish_hevc(c):
     """H.265 with Opus published over RTSP: legal in DASH and decoded from HLS, and played over RTSP frame by frame"""
     server = c.server(streams=dict.fromkeys(TRANSPORTS, PUBLISH), rtsp=True).start()
@@ -199,7 +199,7 @@ def said_to_be_lost(value, name=''):
     return value if 'lost' in name and isinstance(value, (int, float)) else 0
 
 
-@case(short=15, long=60, alone=True)
+@case(short=12, long=60)
 def rtsp_bad_network(c):
     """2 % loss, 30 ms jitter, reordering and duplicates between encoder, server and players: no session ends, and loss is shown"""
     server = c.server(streams={'news': PUBLISH, 'lossy': PUBLISH}, rtsp=True).start()
@@ -238,7 +238,7 @@ def rtsp_bad_network(c):
     assert server.limits()['panics'] == 0, server.log_text()[-2000:]
 
 
-@case(short=30, long=120, alone=True)
+@case(short=20, long=120, alone=True)
 def rtsp_slow_viewers(c):
     """Of 300 sessions over TCP 3 stop reading: the others miss no packet, these are sent away, and memory stays bounded"""
     by = Bystander(c, settings={'fan_out': {'slow_viewer_timeout_sec': 15}}, rtsp=True)

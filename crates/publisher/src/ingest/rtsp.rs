@@ -47,6 +47,9 @@ struct Track {
     depacketizer: Depacketizer,
     /// Of pictures: what makes decode times of their times.
     decode_times: Option<DecodeTimes<Picture>>,
+    /// Of sound: its first access unit, until another one has come.
+    first: Option<(u32, Picture)>,
+    begun: bool,
     /// Of the last report.
     lost: u64,
     expected: u64,
@@ -173,9 +176,11 @@ impl Demux {
                         self.intake.track(track.id, codec);
                     }
                     Media::Unit { timestamp, key, data } => {
-                        let stamp = self.sync.arrive(now.mono, place, timestamp);
-                        self.waiting_bytes += data.len();
-                        self.waiting.push_back((place, stamp, Picture { key, data }));
+                        for (timestamp, picture) in track.begin(timestamp, Picture { key, data }) {
+                            let stamp = self.sync.arrive(now.mono, place, timestamp);
+                            self.waiting_bytes += picture.data.len();
+                            self.waiting.push_back((place, stamp, picture));
+                        }
                     }
                     Media::Damaged { what } => self.damaged = Some(what.to_string()),
                     _ => {}
@@ -283,9 +288,29 @@ impl Track {
             decode_times: is_video.then(|| DecodeTimes::new(depth)),
             format,
             depacketizer,
+            first: None,
+            begun: is_video,
             lost: 0,
             expected: 0,
         }
+    }
+
+    /// What goes on now that this has come. Two access units of sound cannot begin at once, but some senders stamp the first so:
+    /// what an encoder puts before the sound (its priming), cut off by the file that it came from. It is left out.
+    fn begin(&mut self, timestamp: u32, picture: Picture) -> impl Iterator<Item = (u32, Picture)> + use<> {
+        let before = match self.begun {
+            true => None,
+            false => self.first.take().filter(|(first, _)| *first != timestamp),
+        };
+        self.begun |= before.is_some();
+        let this = match self.begun {
+            true => Some((timestamp, picture)),
+            false => {
+                self.first = Some((timestamp, picture));
+                None
+            }
+        };
+        before.into_iter().chain(this)
     }
 
     /// How its packets arrive, since this was asked last.
@@ -331,5 +356,29 @@ impl fmt::Display for Shown<'_> {
             sdp::Kind::Video => f.write_str("pictures"),
             sdp::Kind::Other(name) => name.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What goes on of sound that is stamped so.
+    fn goes_on(stamps: &[u32]) -> Vec<(u32, u8)> {
+        let format = Format::of_rtpmap(96, "opus/48000/2", "").expect("a format");
+        let depacketizer = Depacketizer::new(&format).expect("it is read");
+        let mut track = Track::new(0, format, depacketizer);
+        let picture = |number| Picture { key: true, data: vec![number as u8].into() };
+        let begun =
+            stamps.iter().enumerate().flat_map(|(number, &stamp)| track.begin(stamp, picture(number)));
+        begun.map(|(stamp, picture)| (stamp, picture.data[0])).collect()
+    }
+
+    #[test]
+    fn sound_that_begins_twice_at_once_begins_with_the_later() {
+        assert_eq!(goes_on(&[960, 1920, 2880]), [(960, 0), (1920, 1), (2880, 2)]);
+        assert_eq!(goes_on(&[960, 960, 1920]), [(960, 1), (1920, 2)], "as rtspclientsink stamps AAC");
+        assert_eq!(goes_on(&[960, 960, 960, 1920]), [(960, 2), (1920, 3)]);
+        assert_eq!(goes_on(&[960]), []);
     }
 }

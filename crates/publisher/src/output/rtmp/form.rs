@@ -99,7 +99,7 @@ impl apart::Form<Chunk> for Form {
     /// The bytes of a frame, behind what the peer has to know first.
     fn frame<'i>(&self, chunk: &'i Chunk, how: How, out: &mut Pieces<'i>) {
         let zero = *self.zero.get_or_init(|| chunk.time_ms);
-        // Sound that belongs before the first picture comes with it. Milliseconds wrap at 32 bits.
+        // Milliseconds wrap at 32 bits.
         let time_ms = (chunk.time_ms - zero).max(0) as u32;
         if let Some(setup) = chunk.setup.as_deref().filter(|_| how != How::Follows || chunk.join) {
             let all = setup.needs.iter().all(|&fourcc| self.takes(Some(fourcc)));
@@ -111,7 +111,9 @@ impl apart::Form<Chunk> for Form {
             }
         }
         // Sequence headers are sent all the same: what is wanted again can be read at once.
-        if self.takes(chunk.needs) && self.wants.has(chunk.message.kind()) {
+        // Sound that belongs before the first picture has no time here, and is not missed.
+        let is_before = chunk.time_ms < zero;
+        if !is_before && self.takes(chunk.needs) && self.wants.has(chunk.message.kind()) {
             self.put(&chunk.message, time_ms, out);
         }
     }
@@ -147,5 +149,41 @@ mod tests {
         assert_eq!(shape_of(Caps::LEGACY, silent), shape_of(Caps::LEGACY, silent));
         assert_ne!(shape_of(Caps::LEGACY, silent), shape_of(Caps::LEGACY, Wants::ALL));
         assert_ne!(shape_of(Caps::ALL, Wants::ALL), shape_of(Caps::LEGACY, Wants::ALL));
+    }
+
+    fn chunk(kind: TagKind, time_ms: i64) -> Chunk {
+        let context = hub::Context {
+            epoch: media::timeline::Epoch { id: 0, start: media::Timestamp::ZERO },
+            tracks: Default::default(),
+            anchor: None,
+        };
+        Chunk {
+            message: Shared::new(kind, rtmp::flv::mux::Head::EMPTY, bytes::Bytes::from_static(b"body"))
+                .expect("short"),
+            time_ms,
+            needs: None,
+            arrival: std::time::Duration::ZERO,
+            start: kind == TagKind::Video,
+            starts: 0,
+            picture: kind == TagKind::Video,
+            setup: None,
+            join: false,
+            context: std::sync::Arc::new(context),
+        }
+    }
+
+    #[test]
+    fn sound_that_belongs_before_the_first_picture_is_left_out() {
+        use apart::Form as _;
+
+        let form = Form::new(Route { stream: 1, chunk_size: 4096 }, Caps::LEGACY, To::Player);
+        let bytes_of = |chunk: &Chunk, how| {
+            let mut pieces = Pieces::new();
+            form.frame(chunk, how, &mut pieces);
+            pieces.bytes()
+        };
+        assert!(bytes_of(&chunk(TagKind::Video, 1000), How::First) > 0);
+        assert_eq!(bytes_of(&chunk(TagKind::Audio, 979), How::Follows), 0);
+        assert!(bytes_of(&chunk(TagKind::Audio, 1000), How::Follows) > 0);
     }
 }
