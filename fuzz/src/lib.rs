@@ -13,6 +13,7 @@ mod flv;
 mod http_head;
 mod input;
 mod messages;
+mod mpegts_demux;
 mod rtcp;
 mod rtp_packets;
 mod rtp_payloads;
@@ -29,6 +30,7 @@ pub use codec_configs::codec_configs;
 pub use flv::{flv_file, flv_tags};
 pub use http_head::http_head;
 pub use messages::messages;
+pub use mpegts_demux::mpegts_demux;
 pub use rtcp::rtcp;
 pub use rtp_packets::rtp_packets;
 pub use rtp_payloads::rtp_payloads;
@@ -43,7 +45,7 @@ use rtmp::Limits;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("access_units", access_units),
     ("amf0", amf0),
     ("chunks", chunks),
@@ -53,6 +55,7 @@ pub const TARGETS: [Target; 16] = [
     ("flv_tags", flv_tags),
     ("http_head", http_head),
     ("messages", messages),
+    ("mpegts_demux", mpegts_demux),
     ("rtcp", rtcp),
     ("rtp_packets", rtp_packets),
     ("rtp_payloads", rtp_payloads),

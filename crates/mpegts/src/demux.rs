@@ -40,6 +40,8 @@ const WRAP: u64 = 1 << 33;
 const CLOCK_WRAP: u64 = WRAP * 300;
 /// A clock reference that is further on than this has jumped; 0.1 s is what is allowed (2.7.2).
 const CLOCK_JUMP: u64 = 27_000_000;
+/// Stamps of data may be so far from the program's clock, in 90 kHz: 10 s.
+const PLAUSIBLE: u64 = 900_000;
 /// Streams of a program; more are not looked at.
 const MAX_STREAMS: usize = 64;
 /// Kinds of unsupported things that are remembered, and so said once; what comes after those is not said.
@@ -236,6 +238,7 @@ impl Demux {
     fn note_clock(&mut self, packet: Packet<'_>) {
         let Some(to) = packet.pcr() else { return };
         let marked = packet.is_discontinuous();
+        self.out.clock = Some(to / 300 % WRAP);
         if let Some(from) = self.pcr.replace(to) {
             let step = (to % CLOCK_WRAP + CLOCK_WRAP - from % CLOCK_WRAP) % CLOCK_WRAP;
             if marked || step > CLOCK_JUMP {
@@ -260,6 +263,7 @@ impl Demux {
     fn apply(&mut self, map: &Map) {
         if self.pcr_pid != map.pcr_pid {
             (self.pcr_pid, self.pcr) = (map.pcr_pid, None);
+            (self.out.clock, self.out.newest) = (None, None);
         }
         let mut forms = Vec::new();
         for entry in &map.streams {
@@ -300,6 +304,8 @@ impl Demux {
             self.out.unsupported(format!("{} on PID {:#x}", stream.form, stream.pid));
         }
         self.held = self.streams.values().map(Stream::len).sum();
+        let has_media = self.streams.values().any(|stream| stream.form.kind() != Kind::Data);
+        self.out.has_clock = has_media || self.pcr_pid != NULL_PID;
     }
 
     /// The first pictures and the first sound have numbers of their own.
@@ -341,30 +347,48 @@ struct Output {
     settings: Settings,
     queue: VecDeque<Media>,
     reported: BTreeSet<String>,
-    announced: BTreeSet<TrackId>,
+    announced: BTreeMap<TrackId, Codec>,
     newest: Option<Stamps>,
+    /// The program clock in 90 kHz.
+    clock: Option<u64>,
+    /// There is to be such a clock, or sound or pictures that tell the time.
+    has_clock: bool,
 }
 
 impl Output {
-    /// The stamps of the PES packet that began last.
+    /// The stamps of the sound or pictures that began last, or else of the clock.
     fn newest(&self) -> Option<Stamps> {
-        self.newest
+        self.newest.or_else(|| self.clock.map(|dts| Stamps { pts: dts, dts }))
     }
 
+    /// A PES packet of sound or pictures begins.
     fn begin(&mut self, stamps: Option<Stamps>) {
         // Decode time for both: sections are not reordered.
         self.newest = stamps.map(|Stamps { dts, .. }| Stamps { pts: dts, dts }).or(self.newest);
     }
 
+    /// The stamps of something else, if they are of the program's clock. Teletext is known to come with those of another one,
+    /// and would take all the program with it.
+    fn plausible(&self, stamps: Option<Stamps>) -> Option<Stamps> {
+        let clock = self.clock.or_else(|| Some(self.newest?.dts));
+        let is_near = |stamps: &Stamps| {
+            let distance = |clock: u64| {
+                (stamps.dts.wrapping_sub(clock) % WRAP).min(clock.wrapping_sub(stamps.dts) % WRAP)
+            };
+            clock.map_or(!self.has_clock, |clock| distance(clock) <= PLAUSIBLE)
+        };
+        stamps.filter(is_near)
+    }
+
     fn track(&mut self, id: TrackId, codec: Option<&Codec>) {
-        if let Some(codec) = codec.cloned() {
-            self.announced.insert(id);
+        if let Some(codec) = codec.cloned().filter(|codec| self.announced.get(&id) != Some(codec)) {
+            self.announced.insert(id, codec.clone());
             self.queue.push_back(Media::Track { id, codec });
         }
     }
 
     fn remove(&mut self, id: TrackId) {
-        if self.announced.remove(&id) {
+        if self.announced.remove(&id).is_some() {
             self.queue.push_back(Media::Removed { id });
         }
     }

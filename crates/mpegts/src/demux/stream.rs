@@ -205,6 +205,7 @@ impl Packets {
         self.stuffed = packet.is_stuffed();
         let units = &mut self.units;
         let mut sink = |part: Part<'_>| match part {
+            Part::Begin(stamps) if matches!(units, Units::Whole(_)) => units.begin(out.plausible(stamps)),
             Part::Begin(stamps) => {
                 out.begin(stamps);
                 units.begin(stamps);

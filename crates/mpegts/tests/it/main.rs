@@ -1,6 +1,7 @@
 //! The multiplexer seen from the outside, by a demultiplexer of its own.
 
 mod back;
+mod captures;
 mod codecs;
 mod continuity;
 mod demux;
