@@ -166,6 +166,9 @@ impl Carrier {
         let report = self.is_report_due(entry);
         let setup = (start || changed || report).then(|| self.setup(frame.pts, entry.context.anchor));
         let packed = self.lanes.pack(frame)?;
+        if report {
+            self.reported = entry.context.anchor.map(|anchor| (anchor, entry.arrival));
+        }
         Some(Chunk {
             bytes: packed.bytes,
             starts: packed.starts.into(),
@@ -183,15 +186,11 @@ impl Carrier {
     }
 
     /// Whether all players are to get reports with this entry: regularly, and whenever the wall clock is another one.
-    fn is_report_due(&mut self, entry: &Entry) -> bool {
+    fn is_report_due(&self, entry: &Entry) -> bool {
         let Some(anchor) = entry.context.anchor else { return false };
-        let due = self.reported.is_none_or(|(reported, at)| {
+        self.reported.is_none_or(|(reported, at)| {
             reported.lag() != anchor.lag() || entry.arrival.saturating_sub(at) >= REPORT_EVERY
-        });
-        if due {
-            self.reported = Some((anchor, entry.arrival));
-        }
-        due
+        })
     }
 
     fn setup(&self, time: Timestamp, anchor: Option<Anchor>) -> Setup {

@@ -333,6 +333,12 @@ impl Connection {
                 self.session.accept_announce(now)?;
                 Ok(())
             }
+            // One whose key in the URI is wrong may prove another.
+            Err(refused) if refused.status == Status::UNAUTHORIZED => {
+                self.service.refusals.note(now, self.peer, &refused.why);
+                self.count_refusal()?;
+                Ok(self.session.challenge(now, REALM)?)
+            }
             Err(refused) => self.refuse(&refused),
         }
     }
