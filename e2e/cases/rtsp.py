@@ -54,7 +54,7 @@ def played(c, transport):
     assert server.limits()['panics'] == 0, server.log_text()[-2000:]
 
 
-@case(short=8, long=60)
+@case(short=8, long=60, alone=True)
 def rtsp_play_tcp(c):
     """RTSP play over TCP: ffmpeg, GStreamer and mpv, H.264 with B-frames and AAC, H.265 and Opus: every frame, A/V to 1 ms by RTCP"""
     played(c, 'tcp')
@@ -66,7 +66,7 @@ def rtsp_play_udp(c):
     played(c, 'udp')
 
 
-@case(short=8, long=600, alone=True)
+@case(short=6, long=600, alone=True)
 def rtsp_long(c):
     """RTSP for a long time, over TCP and UDP at once: no session ends, every frame comes, and sender reports never drift"""
     server = live(c)
@@ -107,7 +107,7 @@ def leaves_everywhere(c, server, codes):
         c.exact('lo.mp4', c.path('http-%s.ts' % code), name='exact-' + code)
 
 
-@case(short=8, long=40)
+@case(short=8, long=40, alone=True)
 def rtsp_publish(c):
     """RTSP publish by ffmpeg and GStreamer over TCP and UDP: the stream leaves on every output frame by frame as it came"""
     codes = ['%s-%s' % (program, transport) for program in ('ffmpeg', 'gst') for transport in TRANSPORTS]
