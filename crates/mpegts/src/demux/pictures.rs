@@ -48,6 +48,10 @@ enum Class {
 impl Syntax {
     fn class(self, unit: &[u8]) -> Class {
         use Class::{First, Opens, Other, Slice};
+        // Nothing between two start codes; no header of either codec is two zero bytes.
+        if unit.starts_with(&[0, 0]) {
+            return Other;
+        }
         match self {
             Self::H264 => match (h264::unit_type(unit), unit.get(1)) {
                 // first_mb_in_slice is 0 where its code is the bit 1.
@@ -351,6 +355,9 @@ impl Pictures {
     }
 
     fn give(&mut self, stamps: Option<Stamps>, data: Bytes, out: &mut Output) {
+        if data.is_empty() {
+            return;
+        }
         let Some(codec) = &mut self.codec else {
             if !std::mem::replace(&mut self.complained, true) {
                 out.damaged(self.track, Error::NoConfiguration { pid: self.pid });
@@ -406,5 +413,88 @@ impl Pictures {
             self.sets.iter_mut().for_each(Vec::clear);
         }
         codec.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUD: &[u8] = &[9, 0xF0];
+    /// first_mb_in_slice 0, slice_type 5, pic_parameter_set_id 0, 4 bits of frame_num, field_pic_flag 1: top and bottom.
+    const TOP: &[u8] = &[0x41, 0b1001_1010, 0b0111_0000, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7];
+    const BOTTOM: &[u8] = &[0x41, 0b1001_1010, 0b0111_1000, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8];
+    /// Another frame_num, and no field.
+    const FRAME: &[u8] = &[0x41, 0b1001_1010, 0b1000_0000, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9];
+    /// A slice that begins further down.
+    const SLICE: &[u8] = &[0x41, 0x40, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6];
+
+    /// The parameter sets of an interlaced stream.
+    fn sets() -> [Vec<u8>; 2] {
+        let record = include_bytes!("../../../media/testdata/x264-1080i50.avcc");
+        let config = h264::Config::decode(record).expect("avcC");
+        [config.sps()[0].to_vec(), config.pps()[0].to_vec()]
+    }
+
+    fn stream(units: &[&[u8]]) -> Vec<u8> {
+        units.iter().flat_map(|unit| [&[0, 0, 0, 1][..], unit].concat()).collect()
+    }
+
+    fn stamps(pts: u64) -> Option<Stamps> {
+        Some(Stamps { pts, dts: pts })
+    }
+
+    /// PTS and first bytes of the units of each access unit.
+    fn read(packets: &[(Option<Stamps>, &[u8])]) -> Vec<(u64, Vec<u8>)> {
+        let (mut pictures, mut out) = (Pictures::new(Syntax::H264, 7, TrackId(0)), Output::default());
+        for (stamps, data) in packets {
+            pictures.begin(*stamps);
+            pictures.data(data, &mut out);
+            pictures.end(&mut out);
+        }
+        pictures.flush(&mut out);
+        let unit = |media| match media {
+            Media::Unit { pts, data, .. } => {
+                Some((pts, nal::units(&data).map(|unit| unit[unit.len() - 1]).collect()))
+            }
+            _ => None,
+        };
+        out.queue.into_iter().filter_map(unit).collect()
+    }
+
+    #[test]
+    fn fields_stay_together_and_frames_do_not() {
+        let [sps, pps] = sets();
+        let ends = |set: &[u8]| set[set.len() - 1];
+        let head = [ends(&sps), ends(&pps)];
+        let first = stream(&[AUD, &sps, &pps, TOP, AUD, BOTTOM]);
+        let wanted = [(10, [&head[..], &[7, 8]].concat()), (20, vec![9]), (30, vec![9, 6])];
+        let rest = [(stamps(20), stream(&[AUD, FRAME])), (stamps(30), stream(&[AUD, FRAME, SLICE]))];
+        let rest = rest.iter().map(|(stamps, data)| (*stamps, &data[..]));
+        assert_eq!(read(&[(stamps(10), &first[..])].into_iter().chain(rest).collect::<Vec<_>>()), wanted);
+        // Each in a PES packet of its own, without delimiters.
+        let (one, two) = (stream(&[&sps, &pps, TOP]), stream(&[BOTTOM]));
+        let found = read(&[(stamps(10), &one[..]), (stamps(15), &two), (stamps(20), &stream(&[TOP]))]);
+        assert_eq!(found[0].1, wanted[0].1);
+        assert_eq!(found.iter().map(|unit| unit.0).collect::<Vec<_>>(), [10, 20]);
+    }
+
+    #[test]
+    fn access_units_go_on_over_packets_cut_anywhere() {
+        let [sps, pps] = sets();
+        let whole = stream(&[AUD, &sps, &pps, FRAME, SLICE, AUD, FRAME, SLICE]);
+        let wanted = read(&[(stamps(10), &whole[..])]);
+        assert_eq!((wanted.len(), wanted[1].0), (2, 10 + 1800), "a step of the frame rate further on");
+        for at in 1..whole.len() {
+            assert_eq!(read(&[(stamps(10), &whole[..at]), (None, &whole[at..])]), wanted, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_unit_of_nothing_is_no_picture() {
+        let [sps, pps] = sets();
+        let bytes = [&stream(&[&sps, &pps])[..], &[0, 0, 1, 0, 0, 1, 0, 0, 0, 1]].concat();
+        assert_eq!(read(&[(stamps(10), &bytes[..])]), []);
+        assert_eq!(Syntax::H265.class(&[0, 0, 1, 0x80]), Class::Other);
     }
 }
