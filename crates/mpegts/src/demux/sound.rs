@@ -54,6 +54,7 @@ impl Clock {
     }
 
     fn count(&mut self, frame: &Frame) {
+        // Another rate counts from here on.
         if frame.rate != self.rate {
             *self = Self { base: self.now(), samples: 0, rate: frame.rate };
         }
@@ -181,11 +182,11 @@ impl Sound {
 
     /// Gives what waited for a stamp, which is that of the frame behind it.
     fn release(&mut self, pts: u64, out: &mut Output) {
-        let mut behind: u64 = 0;
+        let mut behind = Clock { base: 0, samples: 0, rate: self.held.last().map_or(1, |frame| frame.rate) };
         let mut times = Vec::new();
         for frame in self.held.iter().rev() {
-            behind += ticks(frame.samples.into(), frame.rate);
-            times.push(pts.wrapping_sub(behind) % WRAP);
+            behind.count(frame);
+            times.push(pts.wrapping_sub(behind.now()) % WRAP);
         }
         for (frame, pts) in std::mem::take(&mut self.held).into_iter().zip(times.into_iter().rev()) {
             self.give(pts, frame, out);
@@ -194,10 +195,6 @@ impl Sound {
 
     fn frame(&mut self, frame: Frame, out: &mut Output) {
         if let Some(clock) = &mut self.clock {
-            // Another rate counts from here on.
-            if frame.rate != clock.rate {
-                *clock = Clock { base: clock.now(), samples: 0, rate: frame.rate };
-            }
             let pts = clock.now();
             clock.count(&frame);
             return self.give(pts, frame, out);
