@@ -1,5 +1,6 @@
 //! Outputs: from carriers to the peers, one module per protocol, and the carriers that they share.
 
+pub(crate) mod account;
 pub(crate) mod answer;
 pub(crate) mod apart;
 pub(crate) mod carrier;

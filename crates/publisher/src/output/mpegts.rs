@@ -12,26 +12,24 @@ use fanout::{End, FanOut, How, Membership, Pieces};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http1::Framing;
-use hub::{Cursor, Haste, Read};
+use hub::{Cursor, Read};
 use packager::ts::Chunk;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::account::Account;
 use super::answer;
 use super::join::Unjoined;
-use super::ts::Reading;
 use crate::body::Body;
 use crate::code::Address;
-use crate::limits::{Gates, Pass, Refusal};
+use crate::limits::Refusal;
 use crate::listener;
 use crate::service::Service;
-use crate::session::{Ended, Open, Opening, Protocol, Role, Session};
+use crate::session::{Ended, Opening, Protocol, Role, Session};
 
 /// Bytes taken from the ring at a time.
 const READ_BYTES: usize = 64 << 10;
-/// A session is told of so many bytes together: its counters are elsewhere in memory, and not worth a look at each write.
-const TELL_BYTES: u64 = 16 << 10;
 /// Bytes at most that the system holds for a viewer and has not sent yet. Without a bound it takes megabytes for each
 /// one that is slow.
 pub(crate) const UNSENT_BYTES: u32 = 256 << 10;
@@ -83,16 +81,8 @@ impl Service {
             origin: None,
         };
         let session = self.sessions.open(opening, &running.cancel);
-        let gates = Arc::clone(&self.gates);
-        let viewer = Viewer {
-            session,
-            untold: 0,
-            framing: Framing::Close,
-            gates,
-            reading: joined.reading,
-            _haste: joined.haste,
-            _pass: pass,
-        };
+        let account = Account::new(session, &self.gates, joined.reading, joined.haste, pass);
+        let viewer = Viewer { account, framing: Framing::Close };
         head(Body::Live(Box::new(Live { viewer, fan_out: Arc::clone(&self.fan_out), reader: None })))
     }
 }
@@ -115,7 +105,7 @@ pub struct Live {
 
 impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Live").field("session", &self.viewer.session.id).finish_non_exhaustive()
+        f.debug_struct("Live").field("session", &self.viewer.account.session.id).finish_non_exhaustive()
     }
 }
 
@@ -140,11 +130,11 @@ impl Live {
     ) -> (Arc<Session>, Arc<TcpStream>, Membership) {
         // A system that cannot do this still serves.
         let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
-        listener::be_patient(&socket, self.viewer.gates.longest_behind());
+        listener::be_patient(&socket, self.viewer.account.longest_behind());
         let Self { mut viewer, fan_out, .. } = self;
         viewer.framing = framing;
-        let session = Arc::clone(viewer.session.session());
-        let ring = viewer.reading.ring().clone();
+        let session = Arc::clone(viewer.account.session.session());
+        let ring = viewer.account.reading.ring().clone();
         let socket = Arc::new(socket);
         let membership = fan_out.join(&ring, Arc::clone(&socket) as _, head.into(), viewer);
         (session, socket, membership)
@@ -154,11 +144,11 @@ impl Live {
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Self { viewer, reader, .. } = self;
         if reader.is_none() {
-            let Some(cursor) = viewer.reading.ring().subscribe() else {
-                viewer.session.cancel(viewer.reading.ended());
+            let Some(cursor) = viewer.account.reading.ring().subscribe() else {
+                viewer.account.session.cancel(viewer.account.reading.ended());
                 return Poll::Ready(None);
             };
-            let cancelled = Box::pin(viewer.session.cancelled().cancelled_owned());
+            let cancelled = Box::pin(viewer.account.session.cancelled().cancelled_owned());
             *reader = Some(Reader { cursor, chunks: Vec::new(), pending: VecDeque::new(), cancelled });
         }
         match reader {
@@ -194,15 +184,8 @@ pub(crate) fn ended_by(error: &io::Error) -> Ended {
 
 /// One viewer as the fan-out sees it.
 struct Viewer {
-    session: Open,
-    /// Bytes sent that the session was not told of yet.
-    untold: u64,
+    account: Account<Chunk>,
     framing: Framing,
-    gates: Arc<Gates>,
-    /// Keeps the carrier running.
-    reading: Arc<Reading>,
-    _haste: Haste,
-    _pass: Pass,
 }
 
 impl fanout::Viewer for Viewer {
@@ -240,32 +223,15 @@ impl fanout::Viewer for Viewer {
     }
 
     fn sent(&mut self, bytes: usize) {
-        self.untold += bytes as u64;
-        if self.untold >= TELL_BYTES {
-            self.session.add_bytes(std::mem::take(&mut self.untold));
-        }
+        self.account.sent(bytes);
     }
 
     fn skipped(&mut self) {
-        self.session.add_skip();
-        self.gates.refuse(Refusal::ViewerQueueBytes);
+        self.account.skipped();
     }
 
     fn ended(self, why: End) {
-        self.session.add_bytes(self.untold);
-        let why = match why {
-            End::Closed => self.reading.ended(),
-            End::TooSlow(time) => {
-                self.gates.refuse(Refusal::SlowViewerTimeout);
-                Ended::TooSlow(time)
-            }
-            End::Failed(error) => ended_by(&error),
-            End::Panicked => Ended::Internal,
-            End::Stopped => Ended::Shutdown,
-            // Whoever took it away has said why.
-            _ => Ended::ClientLeft,
-        };
-        self.session.cancel(why);
+        self.account.end(why);
     }
 }
 
@@ -284,13 +250,13 @@ impl Reader {
         }
         loop {
             if let Some(bytes) = self.pending.pop_front() {
-                viewer.session.add_bytes(bytes.len() as u64);
+                viewer.account.session.add_bytes(bytes.len() as u64);
                 return Poll::Ready(Some(bytes));
             }
             match self.cursor.poll_read(cx, &mut self.chunks, READ_BYTES) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Read::Closed) => {
-                    viewer.session.cancel(viewer.reading.ended());
+                    viewer.account.session.cancel(viewer.account.reading.ended());
                     return Poll::Ready(None);
                 }
                 Poll::Ready(read) => self.take(viewer, read == Read::Skipped),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use fanout::{End, How, Membership, Pieces};
-use hub::{Context, Entry, Haste};
+use hub::{Context, Entry};
 use media::Codec;
 use packager::Omitted;
 use packager::rtmp::{Carrier, Chunk, Past};
@@ -19,20 +19,18 @@ use socket2::SockRef;
 
 use form::{Form, To, Wants};
 
+use super::account::Account;
 use super::apart::{self, Player};
-use super::carrier::{Kind, Reading};
+use super::carrier::Kind;
 use super::join::Unjoined;
-use super::mpegts::{UNSENT_BYTES, ended_by};
+use super::mpegts::UNSENT_BYTES;
 use crate::code::Address;
 use crate::error::Error;
-use crate::limits::{Gates, Pass, Refusal};
+use crate::limits::Refusal;
 use crate::line::Line;
 use crate::listener;
 use crate::service::Service;
-use crate::session::{Ended, Open, Opening, Origin, Protocol, Role, Session};
-
-/// A session is told of so many bytes together.
-const TELL_BYTES: u64 = 16 << 10;
+use crate::session::{Opening, Origin, Protocol, Role, Session};
 
 /// RTMP.
 pub(crate) struct Rtmp;
@@ -104,7 +102,7 @@ pub struct Playback {
 
 impl std::fmt::Debug for Playback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Playback").field("session", &self.viewer.session.id).finish_non_exhaustive()
+        f.debug_struct("Playback").field("session", &self.viewer.account.session.id).finish_non_exhaustive()
     }
 }
 
@@ -213,16 +211,12 @@ impl Service {
             agent: Some(info.flash_ver).filter(|agent| !agent.is_empty()),
             origin: Origin::new(&info.tc_url, &info.page_url),
         };
+        let session = self.sessions.open(opening, &running.cancel);
         let ended = Arc::new(AtomicBool::new(false));
         let viewer = Viewer {
-            session: self.sessions.open(opening, &running.cancel),
-            untold: 0,
+            account: Account::new(session, &self.gates, joined.reading, joined.haste, pass),
             form: Form::new(Route { stream: 0, chunk_size: 0 }, info.caps, To::Player),
             ended: Arc::clone(&ended),
-            gates: Arc::clone(&self.gates),
-            reading: joined.reading.clone(),
-            _haste: joined.haste,
-            _pass: pass,
         };
         Ok(Playback { viewer, ended })
     }
@@ -235,15 +229,15 @@ impl Service {
         listener::be_patient(line.socket(), self.gates.longest_behind());
         let Playback { mut viewer, ended } = playback;
         viewer.form.route = route;
-        let session = Arc::clone(viewer.session.session());
+        let session = Arc::clone(viewer.account.session.session());
         let by = match line.plain() {
             Some(socket) => {
-                let ring = viewer.reading.ring().clone();
+                let ring = viewer.account.reading.ring().clone();
                 let membership = self.fan_out.join(&ring, Arc::clone(socket) as _, head, viewer);
                 By::FanOut { membership, ended }
             }
             None => {
-                let reading = Arc::clone(&viewer.reading);
+                let reading = Arc::clone(&viewer.account.reading);
                 By::Task(Box::new(Player::new(viewer, reading, head, &self.settings.fan_out)))
             }
         };
@@ -253,16 +247,9 @@ impl Service {
 
 /// One player as who serves it sees it.
 pub(crate) struct Viewer {
-    session: Open,
-    /// Bytes sent that the session was not told of yet.
-    untold: u64,
+    account: Account<Chunk>,
     form: Form,
     ended: Arc<AtomicBool>,
-    gates: Arc<Gates>,
-    /// Keeps the carrier running.
-    reading: Arc<Reading<Chunk>>,
-    _haste: Haste,
-    _pass: Pass,
 }
 
 impl fanout::Viewer for Viewer {
@@ -286,32 +273,15 @@ impl fanout::Viewer for Viewer {
     }
 
     fn sent(&mut self, bytes: usize) {
-        self.untold += bytes as u64;
-        if self.untold >= TELL_BYTES {
-            self.session.add_bytes(std::mem::take(&mut self.untold));
-        }
+        self.account.sent(bytes);
     }
 
     fn skipped(&mut self) {
-        self.session.add_skip();
-        self.gates.refuse(Refusal::ViewerQueueBytes);
+        self.account.skipped();
     }
 
     fn ended(self, why: End) {
-        self.session.add_bytes(self.untold);
         self.ended.store(true, Ordering::Release);
-        let why = match why {
-            End::Closed => self.reading.ended(),
-            End::TooSlow(time) => {
-                self.gates.refuse(Refusal::SlowViewerTimeout);
-                Ended::TooSlow(time)
-            }
-            End::Failed(error) => ended_by(&error),
-            End::Panicked => Ended::Internal,
-            End::Stopped => Ended::Shutdown,
-            // Whoever took it away has said why.
-            _ => Ended::ClientLeft,
-        };
-        self.session.cancel(why);
+        self.account.end(why);
     }
 }

@@ -16,22 +16,20 @@ use tokio::sync::watch;
 
 use form::Form;
 
+use super::account::Account;
 use super::apart::Player;
 use super::carrier::{Kind, Reading};
 use super::join::Unjoined;
-use super::mpegts::{UNSENT_BYTES, ended_by};
+use super::mpegts::UNSENT_BYTES;
 use crate::code::Address;
 use crate::error::Error;
-use crate::limits::{Gates, Pass, Refusal};
+use crate::limits::Refusal;
 use crate::line::Line;
 use crate::listener;
 use crate::rung::Rung;
 use crate::service::{Service, random};
-use crate::session::{Ended, Open, Opening, Session};
+use crate::session::{Opening, Session};
 use crate::stream::Running;
-
-/// A session is told of so many bytes together.
-const TELL_BYTES: u64 = 16 << 10;
 
 /// RTSP.
 pub(crate) struct Rtsp {
@@ -167,14 +165,15 @@ impl Service {
             return Err(Error::NotPlayed(self.gates.sentence(refusal)));
         };
         Ok(Viewer {
-            session: self.sessions.open(opening, &described.running.cancel),
-            untold: 0,
+            account: Account::new(
+                self.sessions.open(opening, &described.running.cancel),
+                &self.gates,
+                Arc::clone(&described.reading),
+                described.rung.hub.hasten(),
+                pass,
+            ),
             form,
             answer: Arc::default(),
-            gates: Arc::clone(&self.gates),
-            reading: Arc::clone(&described.reading),
-            _haste: described.rung.hub.hasten(),
-            _pass: pass,
         })
     }
 
@@ -183,8 +182,8 @@ impl Service {
         // A system that cannot do this still serves.
         let _ = SockRef::from(line.socket()).set_tcp_notsent_lowat(UNSENT_BYTES);
         listener::be_patient(line.socket(), self.gates.longest_behind());
-        let (session, answer) = (Arc::clone(viewer.session.session()), Arc::clone(&viewer.answer));
-        let reading = Arc::clone(&viewer.reading);
+        let (session, answer) = (Arc::clone(viewer.account.session.session()), Arc::clone(&viewer.answer));
+        let reading = Arc::clone(&viewer.account.reading);
         let by = match line.plain() {
             Some(socket) => {
                 By::FanOut(self.fan_out.join(reading.ring(), Arc::clone(socket) as _, head, viewer))
@@ -263,16 +262,9 @@ impl Playing {
 
 /// One player as who serves it sees it.
 pub(crate) struct Viewer {
-    pub(crate) session: Open,
-    /// Bytes sent that the session was not told of yet.
-    untold: u64,
+    pub(crate) account: Account<Chunk>,
     form: Form,
     answer: Answer,
-    gates: Arc<Gates>,
-    /// Keeps the carrier running.
-    reading: Arc<Reading<Chunk>>,
-    _haste: Haste,
-    _pass: Pass,
 }
 
 impl Viewer {
@@ -290,30 +282,6 @@ impl Viewer {
             Some(RtpInfo { track: lane, sequence, rtp_timestamp: Some(setup.rtp_timestamp(lane)) })
         };
         self.form.lanes().filter_map(info).collect()
-    }
-
-    fn note_sent(&mut self, bytes: usize) {
-        self.untold += bytes as u64;
-        if self.untold >= TELL_BYTES {
-            self.session.add_bytes(std::mem::take(&mut self.untold));
-        }
-    }
-
-    fn end(self, why: End) {
-        self.session.add_bytes(self.untold);
-        let why = match why {
-            End::Closed => self.reading.ended(),
-            End::TooSlow(time) => {
-                self.gates.refuse(Refusal::SlowViewerTimeout);
-                Ended::TooSlow(time)
-            }
-            End::Failed(error) => ended_by(&error),
-            End::Panicked => Ended::Internal,
-            End::Stopped => Ended::Shutdown,
-            // Whoever took it away has said why.
-            _ => Ended::ClientLeft,
-        };
-        self.session.cancel(why);
     }
 }
 
@@ -343,16 +311,15 @@ impl fanout::Viewer for Viewer {
     }
 
     fn sent(&mut self, bytes: usize) {
-        self.note_sent(bytes);
+        self.account.sent(bytes);
     }
 
     fn skipped(&mut self) {
-        self.session.add_skip();
-        self.gates.refuse(Refusal::ViewerQueueBytes);
+        self.account.skipped();
     }
 
     fn ended(self, why: End) {
-        self.end(why);
+        self.account.end(why);
     }
 }
 

@@ -257,7 +257,7 @@ impl Play {
             }
         };
         let to: Vec<Destination> = self.tracks.iter().filter_map(destination).collect();
-        let heard = Heard::new(Arc::clone(viewer.session.session()), lanes.iter());
+        let heard = Heard::new(Arc::clone(viewer.account.session.session()), lanes.iter());
         let listening = pair.listen(to.iter().map(|to| to.rtcp).collect(), &heard);
         let limits = service.viewer_limits();
         let membership = self.described.rung().rtsp_udp.join(viewer, Arc::clone(&pair.pair), to, limits);

@@ -92,8 +92,8 @@ impl Sender {
         to: Vec<Destination>,
         limits: hub::Limits,
     ) -> Membership {
-        let id = viewer.session.id;
-        let reading = Arc::clone(&viewer.reading);
+        let id = viewer.account.session.id;
+        let reading = Arc::clone(&viewer.account.reading);
         let player = Player { id, viewer, pair, to, serving: Serving::Paused };
         let mut running = lock(&self.running);
         let mut command = Command::Join(Box::new(player));
@@ -271,7 +271,7 @@ impl Player {
         for to in &self.to {
             send_to_all(&self.pair.rtcp, &[&rtcp::encode_bye(to.ssrc, CNAME)], &[to.rtcp]).await;
         }
-        self.viewer.end(why);
+        self.viewer.account.end(why);
     }
 
     fn destination(&self, chunk: &Chunk) -> Option<SocketAddr> {
@@ -302,11 +302,11 @@ async fn send_group(players: &mut [Player], log: &Log<Chunk>) {
             let _ = place.peek(log).next();
             *sent = if is_whole { 0 } else { *sent + GROUP };
             if is_whole && place.advance(1) {
-                player.viewer.session.add_skip();
+                player.viewer.account.skipped();
             }
         }
         if takes {
-            player.viewer.note_sent(bytes);
+            player.viewer.account.sent(bytes);
         }
     }
 }
