@@ -20,6 +20,9 @@ mod rtp_payloads;
 mod rtsp_session;
 mod sdp;
 mod session;
+mod srt_connection;
+mod srt_listener;
+mod srt_packets;
 mod timeline;
 
 pub use access_units::access_units;
@@ -37,6 +40,9 @@ pub use rtp_payloads::rtp_payloads;
 pub use rtsp_session::rtsp_session;
 pub use sdp::sdp;
 pub use session::session;
+pub use srt_connection::srt_connection;
+pub use srt_listener::srt_listener;
+pub use srt_packets::srt_packets;
 pub use timeline::timeline;
 
 use rtmp::Limits;
@@ -45,7 +51,7 @@ use rtmp::Limits;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 20] = [
     ("access_units", access_units),
     ("amf0", amf0),
     ("chunks", chunks),
@@ -62,6 +68,9 @@ pub const TARGETS: [Target; 17] = [
     ("rtsp_session", rtsp_session),
     ("sdp", sdp),
     ("session", session),
+    ("srt_connection", srt_connection),
+    ("srt_listener", srt_listener),
+    ("srt_packets", srt_packets),
     ("timeline", timeline),
 ];
 

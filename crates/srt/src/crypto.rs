@@ -185,7 +185,7 @@ impl Crypto {
         let wrapping = Wrapping::new(passphrase, random.salt(), length.bytes());
         let key = new_key(random, length.bytes());
         let mut receive = ReceiveKeys::new(passphrase.clone(), wrapping.clone());
-        receive.install([Some(key.clone()), None], wrapping.salt)?;
+        receive.install([Some(key.clone()), None], wrapping.salt, None)?;
         Ok(Self { send: SendKeys::new(wrapping, Parity::Even, key)?, receive })
     }
 
@@ -195,7 +195,7 @@ impl Crypto {
         let wrapping = Wrapping::new(passphrase, message.salt, message.key_bytes);
         let keys = wrapping.open(&message)?;
         let mut receive = ReceiveKeys::new(passphrase.clone(), wrapping.clone());
-        receive.install(keys.clone(), wrapping.salt)?;
+        receive.install(keys.clone(), wrapping.salt, None)?;
         let send = match keys {
             [Some(key), _] => SendKeys::new(wrapping, Parity::Even, key)?,
             [None, Some(key)] => SendKeys::new(wrapping, Parity::Odd, key)?,
@@ -243,9 +243,9 @@ mod tests {
                 let mut payload = vec![to; 1316];
                 let parity = from.send.encrypt(sequence, &mut payload);
                 assert_ne!(payload, vec![to; 1316]);
-                assert!(from.receive.decrypt(parity, sequence, &mut payload));
+                assert!(from.receive.decrypt(parity, sequence, sequence, &mut payload));
                 assert_eq!(payload, vec![to; 1316]);
-                assert!(!from.receive.decrypt(parity.other(), sequence, &mut payload));
+                assert!(!from.receive.decrypt(parity.other(), sequence, sequence, &mut payload));
             }
         }
     }

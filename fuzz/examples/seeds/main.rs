@@ -16,6 +16,7 @@ mod rtp_scripts;
 mod rtsp;
 mod servers;
 mod sessions;
+mod srt;
 mod streams;
 mod timelines;
 
@@ -37,6 +38,7 @@ fn main() -> Result<()> {
     rtsp::write(&mut seeds)?;
     servers::write(&mut seeds)?;
     sessions::write(&mut seeds)?;
+    srt::write(&mut seeds)?;
     streams::write(&mut seeds)?;
     timelines::write(&mut seeds)?;
     println!("{} seeds", seeds.count);

@@ -46,5 +46,5 @@ macro_rules! corpus {
 
 corpus! {
     access_units amf0 chunks client codec_configs flv_file flv_tags http_head messages mpegts_demux rtcp rtp_packets rtp_payloads rtsp_session sdp
-    session timeline
+    session srt_connection srt_listener srt_packets timeline
 }

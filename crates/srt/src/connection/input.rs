@@ -99,12 +99,13 @@ impl Connection {
     }
 
     /// The payload in the clear; none where it is not encrypted as was agreed.
-    fn open(&self, data: &Data<'_>) -> Option<Bytes> {
-        match (&self.crypto, data.key) {
+    fn open(&mut self, data: &Data<'_>) -> Option<Bytes> {
+        match (&mut self.crypto, data.key) {
             (None, None) => Some(Bytes::copy_from_slice(data.payload)),
             (Some(crypto), Some(parity)) => {
                 let mut payload = BytesMut::from(data.payload);
-                let is_open = crypto.receive.decrypt(parity, data.sequence, &mut payload);
+                let is_open =
+                    crypto.receive.decrypt(parity, data.sequence, self.receive.next(), &mut payload);
                 is_open.then(|| payload.freeze())
             }
             _ => None,

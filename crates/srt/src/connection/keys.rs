@@ -59,7 +59,7 @@ impl Connection {
             }
             self.exchange.dear = self.now.saturating_add(DEAR);
         }
-        match crypto.receive.accept(content, may_be_dear) {
+        match crypto.receive.accept(content, may_be_dear, self.receive.end()) {
             Ok(()) => self.answer_keys(content),
             Err(_) => self.answer_keys(&KeyState::BadSecret.encode()),
         }

@@ -143,8 +143,13 @@ impl ReceiveBuffer {
         Arrival::Gap(first, last)
     }
 
+    /// The next to be delivered.
+    pub(super) fn next(&self) -> Sequence {
+        self.next
+    }
+
     /// The next number after all that came.
-    fn end(&self) -> Sequence {
+    pub(super) fn end(&self) -> Sequence {
         self.next.plus(self.slots.len() as u32)
     }
 

@@ -165,13 +165,18 @@ mod tests {
             // The answer comes late at one time.
             if crypto.send.is_waiting() && number != 8 && !(27..40).contains(&number) {
                 let message = crypto.send.message();
-                assert_eq!(peer.receive.accept(&message, true), Ok(()));
+                assert_eq!(peer.receive.accept(&message, true, Sequence::new(number)), Ok(()));
                 crypto.send.confirm(&message);
             }
             let mut payload = vec![7; 100];
             let parity = crypto.send.encrypt(Sequence::new(number), &mut payload);
-            assert!(peer.receive.decrypt(parity, Sequence::new(number), &mut payload));
+            assert!(peer.receive.decrypt(parity, Sequence::new(number), Sequence::new(0), &mut payload));
             assert_eq!(payload, vec![7; 100]);
+            // An old packet in whose key's place there is another by now.
+            assert_eq!(
+                peer.receive.decrypt(Parity::Even, Sequence::new(0), Sequence::new(0), &mut payload),
+                number < 17
+            );
         }
         assert_eq!(
             changes,

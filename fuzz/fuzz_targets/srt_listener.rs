@@ -1,0 +1,4 @@
+//! libFuzzer's entry to [`rillcast_fuzz::srt_listener`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| rillcast_fuzz::srt_listener(data));
