@@ -18,7 +18,7 @@ use super::pace::Pace;
 use crate::code::{Address, without_key};
 use crate::limits::{Pass, Refusal};
 use crate::line::Line;
-use crate::output::apart::Player;
+use crate::output::apart::{self, Player};
 use crate::output::mpegts::ended_by;
 use crate::output::rtmp::{PlayInfo, Playing};
 use crate::service::{Publication, Service, random};
@@ -176,7 +176,7 @@ impl Connection {
                 () = sleep => if look.is_some() && let Err(left) = self.take(&mut input) {
                     return left;
                 },
-                read = read(&mut self.line, self.playing.as_mut(), &mut input, room) => match read {
+                read = apart::read(&mut self.line, self.playing.as_mut().and_then(Playing::player), &mut input, room) => match read {
                     Ok(0) => return Left::Quietly,
                     Ok(_) => {}
                     Err(error) if self.playing.is_some() => return Left::Because(ended_by(&error)),
@@ -434,20 +434,6 @@ impl Connection {
         let running = Arc::clone(&publication.running);
         drop(publication);
         tokio::spawn(Arc::clone(&self.service).reap(running));
-    }
-}
-
-/// Reads what there is, once there is something; room for so many bytes is made no sooner. Meanwhile serves a player whom nobody else does.
-async fn read(
-    line: &mut Line,
-    playing: Option<&mut Playing>,
-    input: &mut BytesMut,
-    room: usize,
-) -> io::Result<usize> {
-    match (line, playing.and_then(Playing::player)) {
-        // In a box, as above.
-        (Line::Tls(wire), Some(player)) => Box::pin(player.turn(wire, input)).await,
-        (line, _) => line.read(input, room).await,
     }
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hub::Pushed;
 use media::timeline::{Arrival, SourceClock};
 use media::{Kind, TICKS_PER_SECOND, TimeDelta, Timestamp, TrackId};
+use packager::rtp::CNAME;
 use rtp::receive::{Limits, Receiver, Restart};
 use rtp::rtcp::{self, Message};
 use rtp::sync::{Stamp, Sync, USUAL_WAIT};
@@ -273,9 +274,6 @@ impl Demux {
         reports
     }
 }
-
-/// The canonical name of our reports (RFC 3550 6.5.1).
-const CNAME: &str = packager::rtp::CNAME;
 
 impl Track {
     fn new(place: usize, format: Format, depacketizer: Depacketizer) -> Self {

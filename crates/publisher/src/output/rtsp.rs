@@ -40,10 +40,8 @@ pub(crate) struct Rtsp {
 
 impl Rtsp {
     pub(crate) fn new() -> Self {
-        let [first, ..] = *random().as_chunks().0 else {
-            return Self { seed: 0, lanes: watch::Sender::default() };
-        };
-        Self { seed: u64::from_ne_bytes(first), lanes: watch::Sender::default() }
+        let seed = random().first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+        Self { seed, lanes: watch::Sender::default() }
     }
 }
 
@@ -177,8 +175,8 @@ impl Service {
         })
     }
 
-    /// Serves a player over its connection, after `head`. Over TLS that is the work of the connection's task from now on.
-    pub(crate) fn play_rtsp(&self, viewer: Viewer, line: &Line, head: Bytes) -> Playing {
+    /// Serves a player over its connection. Over TLS that is the work of the connection's task from now on.
+    pub(crate) fn play_rtsp(&self, viewer: Viewer, line: &Line) -> Playing {
         // A system that cannot do this still serves.
         let _ = SockRef::from(line.socket()).set_tcp_notsent_lowat(UNSENT_BYTES);
         listener::be_patient(line.socket(), self.gates.longest_behind());
@@ -186,9 +184,9 @@ impl Service {
         let reading = Arc::clone(&viewer.account.reading);
         let by = match line.plain() {
             Some(socket) => {
-                By::FanOut(self.fan_out.join(reading.ring(), Arc::clone(socket) as _, head, viewer))
+                By::FanOut(self.fan_out.join(reading.ring(), Arc::clone(socket) as _, Bytes::new(), viewer))
             }
-            None => By::Task(Box::new(Player::new(viewer, reading, head, &self.settings.fan_out))),
+            None => By::Task(Box::new(Player::new(viewer, reading, Bytes::new(), &self.settings.fan_out))),
         };
         Playing { session, answer, by }
     }

@@ -16,9 +16,8 @@ use super::publish::Publish;
 use crate::code::{Address, without_key};
 use crate::limits::{Pass, Refusal};
 use crate::line::Line;
-use crate::output::apart::Player;
+use crate::output::apart::{self, Player};
 use crate::output::mpegts::ended_by;
-use crate::output::rtsp::Viewer;
 use crate::service::{Service, random};
 use crate::session::{Ended, Protocol};
 
@@ -508,24 +507,10 @@ async fn happen(line: &mut Line, doing: &mut Doing, input: &mut BytesMut, room: 
         Doing::Play(play) => {
             let (player, changed) = play.split();
             tokio::select! {
-                read = read(line, player, input, room) => Happened::Read(read),
+                read = apart::read(line, player, input, room) => Happened::Read(read),
                 () = changed => Happened::TracksChanged,
             }
         }
-    }
-}
-
-/// Reads what there is, once there is something. Meanwhile serves a player whom nobody else does.
-async fn read(
-    line: &mut Line,
-    player: Option<&mut Player<Viewer>>,
-    input: &mut BytesMut,
-    room: usize,
-) -> io::Result<usize> {
-    match (line, player) {
-        // In a box, as it needs much, and few have it.
-        (Line::Tls(wire), Some(player)) => Box::pin(player.turn(wire, input)).await,
-        (line, _) => line.read(input, room).await,
     }
 }
 

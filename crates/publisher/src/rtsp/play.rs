@@ -236,7 +236,7 @@ impl Play {
             (Begun::Anew(viewer, peer), _) => {
                 let Some(pair) = self.pair.clone() else {
                     let viewer = viewer.answering(answer);
-                    self.serving = Serving::Connection(service.play_rtsp(viewer, line, Bytes::new()));
+                    self.serving = Serving::Connection(service.play_rtsp(viewer, line));
                     return Step::Serving;
                 };
                 self.serving = self.serve_over_udp(service, *viewer, pair, peer.ip());

@@ -153,11 +153,11 @@ impl Task {
         mut commands: mpsc::UnboundedReceiver<Command>,
         reading: Arc<Reading<Chunk>>,
     ) {
-        let Some(mut cursor) = reading.ring().subscribe() else { return self.end_all().await };
+        let Some(mut cursor) = reading.ring().subscribe() else { return self.end_all(commands).await };
         loop {
             match self.step(&mut commands, &mut cursor).await {
                 Step::Command(Some(command)) => self.obey(command).await,
-                Step::Command(None) | Step::Read(Read::Closed) => return self.end_all().await,
+                Step::Command(None) | Step::Read(Read::Closed) => return self.end_all(commands).await,
                 Step::Read(read) => {
                     if read == Read::Skipped {
                         self.log.break_off();
@@ -221,8 +221,12 @@ impl Task {
         }
     }
 
-    /// The ring has ended.
-    async fn end_all(self) {
+    /// The ring has ended: for those too who are just about to join.
+    async fn end_all(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        commands.close();
+        while let Some(command) = commands.recv().await {
+            self.obey(command).await;
+        }
         for player in self.players {
             player.end(End::Closed).await;
         }
