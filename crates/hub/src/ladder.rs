@@ -140,6 +140,11 @@ impl Ladder {
         }
     }
 
+    /// The hub time of a stamp of a source.
+    pub(crate) fn hub_time(&self, feed: FeedId, stamp: u64) -> Option<Timestamp> {
+        self.timeline.hub_time(feed, stamp)
+    }
+
     /// The frame that an access unit is on the clock.
     fn place(&mut self, rung: usize, feed: FeedId, now: Arrival, unit: Unit) -> Option<Frame> {
         let Unit { track, dts, cts, key, data } = unit;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use media::timeline::{Anchor, Arrival, Epoch, FeedId, SourceClock, Stats};
-use media::{TimeDelta, Track, TrackId};
+use media::{TimeDelta, Timestamp, Track, TrackId};
 
 use crate::ladder::{Ladder, Unit};
 use crate::{Cursor, Entry, Limits, Ring};
@@ -187,6 +187,11 @@ impl Feed {
         // Written under the ladder's lock, so that entries enter the ring in the order of the timeline.
         let take = |entry| self.stream.ring.push(entry);
         ladder.push(self.stream.rung, self.id, now, Unit { track, dts, cts, key, data }, take)
+    }
+
+    /// The hub time of a stamp of this source, by the frames that it has pushed so far; none before the first.
+    pub fn hub_time(&self, stamp: u64) -> Option<Timestamp> {
+        self.stream.lock().hub_time(self.id, stamp)
     }
 
     /// Whether anybody waits for each frame, see [`Stream::hasten`].

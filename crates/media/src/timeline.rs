@@ -44,7 +44,7 @@ use output::Output;
 pub use sample::{Anchor, Arrival, Epoch, FeedId, Pace, Role, Sample, SourceClock, Stats, Step};
 use source::{Opening, Source};
 
-use crate::{Frame, TimeDelta, TrackId};
+use crate::{Frame, TimeDelta, Timestamp, TrackId};
 
 /// No more than two jumps open an epoch within this time; frames in between are dropped.
 const BREAK_PAUSE: Duration = Duration::from_secs(1);
@@ -151,6 +151,16 @@ impl Timeline {
                 Step::default()
             }
         }
+    }
+
+    /// The hub time of a stamp of that connection, as a frame with it would get it that comes now and continues what was; none
+    /// while the connection has no place.
+    pub fn hub_time(&self, feed: FeedId, stamp: u64) -> Option<Timestamp> {
+        let feed = self.feeds.get(&feed)?;
+        let source = self.source.as_ref().filter(|source| source.generation == feed.generation)?;
+        let mapping = feed.mapping()?;
+        let reference = if source.clock == feed.clock { source.reference } else { mapping.origin };
+        Some(mapping.hub(unroll::unroll(stamp, feed.clock.bits, Some(reference))))
     }
 
     /// The running epoch; it stays while no source is connected.

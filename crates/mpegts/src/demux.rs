@@ -95,8 +95,8 @@ pub struct Elementary {
 pub enum Media {
     /// The programs there are, at first and when anything in them has changed.
     Programs(Vec<Program>),
-    /// A track with its codec, before its first access unit and when that changes. The first pictures are track 0 and the
-    /// first sound is track 1.
+    /// A track with its codec, before its first access unit and when that changes; what is not parsed, as soon as the map has
+    /// it. The first pictures are track 0 and the first sound is track 1.
     Track {
         /// Which.
         id: TrackId,
@@ -184,7 +184,7 @@ impl Demux {
     pub fn finish(&mut self) {
         self.sync.finish();
         self.push(&[]);
-        if self.programs.finish(&mut self.out) {
+        if self.programs.finish() {
             self.tables_changed();
         }
         for stream in self.streams.values_mut() {
@@ -201,6 +201,16 @@ impl Demux {
     /// The newest clock reference of the program, in 27 MHz.
     pub fn clock(&self) -> Option<u64> {
         self.pcr
+    }
+
+    /// Transport packets of the tracks that came so far.
+    pub fn packets(&self) -> u64 {
+        self.out.packets
+    }
+
+    /// Transport packets of the tracks that are missing so far, by their continuity counters: at least so many.
+    pub fn lost(&self) -> u64 {
+        self.out.lost
     }
 
     /// Bytes passed over so far that were no transport packets.
@@ -223,6 +233,7 @@ impl Demux {
                 self.tables_changed();
             }
         } else if let Some(stream) = self.streams.get_mut(&pid) {
+            self.out.packets += 1;
             self.held -= stream.len();
             stream.packet(packet, &mut self.out);
             let Settings { unit_bytes, held_bytes, .. } = self.out.settings;
@@ -300,6 +311,7 @@ impl Demux {
                 self.streams.insert(pid, Stream::new(pid, track, form));
             }
         }
+        self.streams.values().for_each(|stream| stream.announce(&mut self.out));
         for stream in self.streams.values().filter(|stream| !stream.is_carried()) {
             self.out.unsupported(format!("{} on PID {:#x}", stream.form, stream.pid));
         }
@@ -353,6 +365,9 @@ struct Output {
     clock: Option<u64>,
     /// There is to be such a clock, or sound or pictures that tell the time.
     has_clock: bool,
+    /// Packets of the tracks that came, and that are missing.
+    packets: u64,
+    lost: u64,
 }
 
 impl Output {

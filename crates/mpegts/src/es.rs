@@ -113,6 +113,11 @@ pub(crate) fn is_sections(codec: &Codec) -> bool {
     matches!(codec, Codec::Opaque(config) if has_sections(config.stream_type))
 }
 
+/// Whether the access units of a track are splice information sections (SCTE 35), whose times are hub time.
+pub fn is_splice_info(codec: &Codec) -> bool {
+    matches!(codec, Codec::Opaque(config) if config.stream_type == stream_type::SPLICE_INFO)
+}
+
 /// Whether streams of this type are private sections.
 pub(crate) fn has_sections(stream_type: u8) -> bool {
     matches!(

@@ -35,6 +35,7 @@ mod splice;
 pub use clock::{LEAD, START};
 pub use demux::Demux;
 pub use error::Error;
+pub use es::is_splice_info;
 pub use mux::{Mux, Omitted};
 pub use psi::{PAT_PID, PMT_PID};
 pub use rtp::payload as rtp_payload;

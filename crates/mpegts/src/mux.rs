@@ -8,7 +8,7 @@ use crate::es::Unit;
 use crate::packet::{Adaptation, Filling, Payload};
 use crate::pes::Header;
 use crate::program::Program;
-use crate::{es, psi};
+use crate::{es, psi, splice};
 
 /// The distance of two clock references in a hole between frames: the stricter, older limit of ETSI TR 101 290.
 /// ISO/IEC 13818-1 2.7.2 allows 100 ms.
@@ -127,7 +127,11 @@ impl Mux {
             if matches!(self.tables, Tables::Due) {
                 self.tables(out);
             }
-            psi::write_section(&mut self.program.streams[index].pid, &frame.data, out);
+            let stream = &mut self.program.streams[index];
+            // Its times are hub time. What is no splice information leaves as it is.
+            let shifted = es::is_splice_info(&stream.codec)
+                .then(|| splice::shift(&frame.data, self.scale.stamp(Timestamp::ZERO).cast_signed()));
+            psi::write_section(&mut stream.pid, shifted.flatten().as_ref().unwrap_or(&frame.data), out);
             return;
         }
         match self.admit(index, frame) {

@@ -49,6 +49,8 @@ pub(crate) struct Rung {
     damage_logged: Mutex<Option<Duration>>,
     /// What of the source cannot be taken at all.
     unsupported: Mutex<BTreeSet<String>>,
+    /// What the source promises and does not send, as sentences.
+    missing: Mutex<Vec<String>>,
 }
 
 /// Why a publisher is not admitted to a stream.
@@ -108,6 +110,7 @@ impl Rung {
             last_error: Mutex::new(None),
             damage_logged: Mutex::new(None),
             unsupported: Mutex::default(),
+            missing: Mutex::default(),
         }
     }
 
@@ -166,6 +169,7 @@ impl Rung {
         session.note_media(now);
         *source = Some(Arc::clone(session.session()));
         lock(&self.unsupported).clear();
+        lock(&self.missing).clear();
         (session, self.hub.open(clock))
     }
 
@@ -210,6 +214,15 @@ impl Rung {
         let warning = format!("{why}: that track is left out");
         tracing::warn!(stream = %self.code, rendition = self.shown, "{warning}");
         lock(&self.unsupported).insert(warning);
+    }
+
+    /// Remembers what the source promises and does not send, and logs what is new of it.
+    pub(crate) fn set_missing(&self, missing: Vec<String>) {
+        let mut known = lock(&self.missing);
+        for what in missing.iter().filter(|what| !known.contains(what)) {
+            tracing::warn!(stream = %self.code, rendition = self.shown, "{what}");
+        }
+        *known = missing;
     }
 
     /// Logs what an access unit of the source brought about.
@@ -258,7 +271,11 @@ impl Rung {
             [self.ts.warnings(), self.cutting.warnings(), self.rtmp.warnings(), self.rtsp.warnings()];
         let of_outputs = of_outputs.into_iter().flatten();
         let silent = media.tracks.iter().any(|track| track.silent).then(|| SOUND_AWAY.to_owned());
-        of_outputs.chain(silent).chain(lock(&self.unsupported).iter().cloned()).collect()
+        of_outputs
+            .chain(silent)
+            .chain(lock(&self.missing).iter().cloned())
+            .chain(lock(&self.unsupported).iter().cloned())
+            .collect()
     }
 
     /// The rung as seen from outside.

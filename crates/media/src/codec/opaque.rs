@@ -1,4 +1,7 @@
 //! Elementary streams that nothing here parses: MPEG-2 video, SCTE-35, DVB subtitles, teletext, KLV, …
+//!
+//! Access units are as they came, but for the times in splice information sections (SCTE 35), which are those of the frames: hub
+//! time, in 90 kHz of 33 bits.
 
 use bytes::Bytes;
 

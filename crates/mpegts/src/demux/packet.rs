@@ -97,8 +97,8 @@ pub(super) enum Step {
     Next,
     /// It is the same once more.
     Same,
-    /// Packets are missing between them.
-    Lost,
+    /// So many packets are missing between them, or 16 more, or a multiple of that.
+    Lost(u8),
     /// It does not continue what was, and says so.
     Cut,
 }
@@ -133,7 +133,7 @@ impl Continuity {
             Some(last) if counter == (last + 1) & 0x0F => Step::Next,
             Some(last) if counter == last && self.payload.get(..self.len) == Some(payload) => Step::Same,
             Some(_) if packet.is_discontinuous() => Step::Cut,
-            Some(_) => Step::Lost,
+            Some(last) => Step::Lost(counter.wrapping_sub(last + 1) & 0x0F),
         };
         self.last = Some(counter);
         self.len = payload.len();
@@ -196,8 +196,8 @@ mod tests {
         assert_eq!(step(0x1F, &[2]), Step::Next);
         assert_eq!(step(0x1F, &[2]), Step::Same);
         assert_eq!(step(0x10, &[3]), Step::Next);
-        assert_eq!(step(0x10, &[4]), Step::Lost, "the same counter with other bytes");
-        assert_eq!(step(0x12, &[5]), Step::Lost);
+        assert_eq!(step(0x10, &[4]), Step::Lost(15), "the same counter with other bytes");
+        assert_eq!(step(0x12, &[5]), Step::Lost(1));
         assert_eq!(step(0x22, &[183, 0]), Step::Same, "no payload");
         assert_eq!(step(0x27, &[183, 0x80]), Step::Cut);
         assert_eq!(step(0x18, &[6]), Step::Next);

@@ -45,7 +45,7 @@ struct Reader {
 impl Reader {
     fn push(&mut self, packet: Packet<'_>, found: &mut dyn FnMut(&[u8])) {
         let step = self.continuity.step(packet);
-        if matches!(step, Step::Lost | Step::Cut) {
+        if matches!(step, Step::Lost(_) | Step::Cut) {
             self.sections.lost();
         }
         if let Some(payload) = packet.payload().filter(|_| step != Step::Same) {
@@ -106,13 +106,13 @@ impl Programs {
                 self.describe(pid, &section, out)
             };
         }
-        changed |= self.choose(self.seen >= PATIENCE || self.packets >= PATIENCE_PACKETS, out);
+        changed |= self.choose(self.seen >= PATIENCE || self.packets >= PATIENCE_PACKETS);
         changed
     }
 
     /// All has come.
-    pub(super) fn finish(&mut self, out: &mut Output) -> bool {
-        self.choose(true, out)
+    pub(super) fn finish(&mut self) -> bool {
+        self.choose(true)
     }
 
     fn associate(&mut self, section: &[u8], out: &mut Output) -> bool {
@@ -155,12 +155,6 @@ impl Programs {
         }
         let known = &self.known;
         self.maps.retain(|&pid, _| known.iter().any(|program| program.map_pid == pid));
-        if let Some(wanted) =
-            self.wanted.filter(|&wanted| known.iter().all(|program| program.number != wanted))
-        {
-            let numbers: Vec<_> = known.iter().take(16).map(|program| program.number.to_string()).collect();
-            out.unsupported(format!("program {wanted} is not there, but {}", numbers.join(", ")));
-        }
         true
     }
 
@@ -184,16 +178,13 @@ impl Programs {
     }
 
     /// Chooses the program, and again where the chosen one has gone. Says whether that is another one.
-    fn choose(&mut self, hurry: bool, out: &mut Output) -> bool {
+    fn choose(&mut self, hurry: bool) -> bool {
         let before = self.chosen;
         let is_known = |chosen: &u16| self.known.iter().any(|program| program.number == *chosen);
         self.chosen = self.chosen.filter(is_known).or_else(|| match self.wanted {
             Some(wanted) => Some(wanted).filter(is_known),
             None => self.first(hurry),
         });
-        if self.chosen.is_none() && hurry && !self.known.is_empty() && self.wanted.is_none() {
-            out.unsupported("no program has anything".to_owned());
-        }
         self.chosen != before
     }
 

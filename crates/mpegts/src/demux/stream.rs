@@ -55,7 +55,6 @@ struct Whole {
     pid: Pid,
     track: TrackId,
     codec: Codec,
-    announced: bool,
     buffer: BytesMut,
     stamps: Option<Stamps>,
     skip: bool,
@@ -67,7 +66,6 @@ impl Stream {
             pid,
             track,
             codec: Codec::Opaque(config.clone()),
-            announced: false,
             buffer: BytesMut::new(),
             stamps: None,
             skip: false,
@@ -100,6 +98,16 @@ impl Stream {
         !matches!(self.content, Content::Nothing)
     }
 
+    /// Says which track it is, where the map alone tells that.
+    pub(super) fn announce(&self, out: &mut Output) {
+        match &self.content {
+            Content::Packets(Packets { units: Units::Whole(whole), .. }) | Content::Sections(_, whole) => {
+                out.track(self.track, Some(&whole.codec));
+            }
+            _ => {}
+        }
+    }
+
     /// Bytes that are held.
     pub(super) fn len(&self) -> usize {
         match &self.content {
@@ -119,13 +127,16 @@ impl Stream {
         }
         self.scrambled = false;
         let step = self.continuity.step(packet);
-        if matches!(step, Step::Lost | Step::Cut) {
+        if let Step::Lost(packets) = step {
+            out.lost += u64::from(packets);
+        }
+        if matches!(step, Step::Lost(_) | Step::Cut) {
             let harmed = match &mut self.content {
                 Content::Packets(packets) => packets.lost(out),
                 Content::Sections(sections, _) => sections.lost(),
                 Content::Nothing => return,
             };
-            if harmed || step == Step::Lost {
+            if harmed || matches!(step, Step::Lost(_)) {
                 out.damaged(self.track, Error::Lost { pid: self.pid });
             }
         }
@@ -315,9 +326,6 @@ impl Whole {
         let Some(Stamps { pts, dts }) = stamps.or_else(|| out.newest()).filter(|_| !data.is_empty()) else {
             return;
         };
-        if !std::mem::replace(&mut self.announced, true) {
-            out.track(self.track, Some(&self.codec));
-        }
         let data = bytes::Bytes::copy_from_slice(data);
         out.unit(Media::Unit { track: self.track, pts, dts, key: true, data });
     }

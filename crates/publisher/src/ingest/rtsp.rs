@@ -16,7 +16,7 @@ use rtp::sync::{Stamp, Sync, USUAL_WAIT};
 use rtp::{DecodeTimes, Depacketizer, Format, Media, Packet};
 use rtsp::sdp::{self, Description};
 
-use super::intake::{Intake, Unit};
+use super::intake::{Delivered, Intake, Unit};
 use crate::rung::Rung;
 use crate::session::{Reception, Session};
 
@@ -60,14 +60,6 @@ struct Track {
 struct Picture {
     key: bool,
     data: Bytes,
-}
-
-/// What went to the hub.
-#[derive(Default)]
-pub(crate) struct Delivered {
-    pub(crate) units: usize,
-    /// Another source has taken the stream.
-    pub(crate) taken_over: bool,
 }
 
 impl Demux {
