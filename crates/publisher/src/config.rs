@@ -10,11 +10,13 @@ use crate::code::Code;
 
 mod directories;
 mod ladder;
+mod outputs;
 mod push;
 
 pub use crate::limits::Limits;
 pub use directories::overlap;
 pub use ladder::{AbrRepMeta, DEFAULT_RENDITION, Rendition};
+pub use outputs::Output;
 pub use push::Push;
 
 /// A text that must not be shown: stream keys and passphrases. `Debug` and `Display` print stars.
@@ -204,6 +206,9 @@ pub struct Protocols {
 }
 
 impl Protocols {
+    /// All off.
+    pub const NONE: Self =
+        Self { hls: false, dash: false, rtsp: false, rtmp: false, srt: false, mpegts: false };
     /// What this version can deliver: all but SRT.
     pub const BUILT: Self = Self { hls: true, dash: true, rtsp: true, rtmp: true, srt: false, mpegts: true };
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::code::Code;
+use crate::config::Output;
 
 /// Why a call of the service failed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,12 @@ pub enum Error {
     /// `start` of a stream whose ladder cannot be run, see [`Stream::check_ladder`](crate::config::Stream::check_ladder).
     #[error("stream {0}: {1}")]
     Ladder(Code, String),
+    /// Two configurations that are to be compared are not of one stream.
+    #[error("{0} and {1} are two streams")]
+    OtherStream(Code, Code),
+    /// A player asked for an output that is off.
+    #[error("stream {0} has no {1} output")]
+    OutputOff(Code, Output),
     /// An RTMP player was not let in; the reason is for its user.
     #[error("{0}")]
     NotPlayed(String),

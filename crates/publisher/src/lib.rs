@@ -5,11 +5,13 @@
 //! to the hub, `output/<p>` takes it from a carrier to the peers.
 
 mod body;
+mod change;
 mod clock;
 mod code;
 pub mod config;
 mod error;
 mod ingest;
+mod inputs;
 mod limits;
 mod line;
 pub mod listener;
@@ -28,6 +30,7 @@ mod tls;
 mod wire;
 
 pub use body::{Body, Part};
+pub use change::{Action, Change, Plan};
 pub use code::{Address, Code, CodeError};
 pub use error::Error;
 pub use limits::{Admission, LimitStatus, Refusal};

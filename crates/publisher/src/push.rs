@@ -89,8 +89,7 @@ impl Push {
 
     /// Whether it is what that says, whatever the comment.
     fn is_for(&self, config: &config::Push) -> bool {
-        let comment = self.config.comment.clone();
-        self.config == config::Push { comment, ..config.clone() }
+        self.config.is_like(config)
     }
 
     /// Resolves when its worker has ended, after it was cancelled.
@@ -196,7 +195,7 @@ impl Push {
 
 /// A URL without its secrets, also one that cannot be pushed to: then scheme and host are all that is shown, if they look
 /// like that.
-fn masked(url: &str) -> String {
+pub(crate) fn masked(url: &str) -> String {
     if let Ok(url) = Url::parse(url) {
         return url.to_string();
     }

@@ -8,11 +8,11 @@ use crate::error::Error;
 use crate::output::segmented::Outputs;
 use crate::rung::Rung;
 use crate::service::{Service, kept};
-use crate::session::Ended;
+use crate::session::{Ended, Protocol};
 use crate::stream::Running;
 
 /// The rungs of a new ladder, and those of the old one that are not in it.
-type NewRungs = (Vec<Arc<Rung>>, Vec<Arc<Rung>>);
+pub(crate) type NewRungs = (Vec<Arc<Rung>>, Vec<Arc<Rung>>);
 
 impl Service {
     /// Ends HLS and DASH of a running stream and starts them anew with the ladder of `stream` and its switches for the
@@ -25,7 +25,7 @@ impl Service {
     pub async fn restart_hls_dash(&self, stream: &Stream) -> Result<(), Error> {
         let code = &stream.code;
         let running = self.running(&code.clone().into()).ok_or_else(|| Error::NotRunning(code.clone()))?;
-        let _nobody_else = running.restarting.lock().await;
+        let _nobody_else = running.changing.lock().await;
         let mut config = Stream::clone(&running.config());
         config.renditions = stream.renditions.clone();
         config.protocols.hls = stream.protocols.hls;
@@ -34,24 +34,45 @@ impl Service {
         if running.cancel.is_cancelled() {
             return Err(Error::NotRunning(code.clone()));
         }
-        let (rungs, gone) = self.new_rungs(&running, &config)?;
+        let ladder = self.new_rungs(&running, &config)?;
+        self.restart_segmented(&running, config, ladder).await
+    }
+
+    /// Puts HLS and DASH of this configuration, with these rungs, in the place of those that run.
+    pub(crate) async fn restart_segmented(
+        &self,
+        running: &Arc<Running>,
+        config: Stream,
+        (rungs, gone): NewRungs,
+    ) -> Result<(), Error> {
+        let _players_wait = running.restarting.lock().await;
+        for session in self.sessions.list() {
+            let is_segmented = matches!(session.protocol, Protocol::Hls | Protocol::Dash);
+            if is_segmented && session.stream == running.code {
+                session.cancel(Ended::OutputRestarted);
+            }
+        }
         running.segmented.replace(Outputs::default()).stop(true).await;
         running.set_shape(config.clone(), rungs.clone().into());
         for rung in &gone {
-            self.end_rung(&running, rung).await;
+            self.end_rung(running, rung).await;
         }
         for (place, (rung, rendition)) in rungs.iter().zip(config.rungs()).enumerate() {
             rung.cutting.set_place(Some(place));
             rung.set_config(&rendition);
         }
-        running.segmented.replace(self.segmented_outputs(&config)?);
-        rungs.iter().for_each(|rung| rung.cutting.suit());
-        tracing::info!(stream = %code, renditions = rungs.len(), "HLS and DASH restarted");
-        Ok(())
+        let outputs = self.segmented_outputs(&config);
+        let outputs = outputs.map(|outputs| drop(running.segmented.replace(outputs)));
+        running.set_applied(config);
+        running.suit();
+        if outputs.is_ok() {
+            tracing::info!(stream = %running.code, renditions = rungs.len(), "HLS and DASH restarted");
+        }
+        outputs
     }
 
     /// The rungs of the new ladder, and those of the old one that are not in it.
-    fn new_rungs(&self, running: &Arc<Running>, config: &Stream) -> Result<NewRungs, Error> {
+    pub(crate) fn new_rungs(&self, running: &Arc<Running>, config: &Stream) -> Result<NewRungs, Error> {
         let old = running.rungs();
         let mut rungs = Vec::new();
         for (place, rendition) in config.rungs().into_iter().enumerate() {
@@ -95,18 +116,25 @@ impl Service {
     /// [`Error::NotRunning`].
     pub fn update_abr_master_meta(&self, code: &Code, updates: &[AbrRepMeta]) -> Result<(), Error> {
         let running = self.running(&code.clone().into()).ok_or_else(|| Error::NotRunning(code.clone()))?;
-        let rungs = running.rungs();
         for update in updates {
-            let Some(place) = rungs.iter().position(|rung| rung.name == update.slug) else {
-                tracing::warn!(stream = %code, rendition = update.slug, "there is no such rendition to announce anew");
-                continue;
-            };
-            let size = (update.width > 0 && update.height > 0).then_some((update.width, update.height));
-            let announced = packager::Rung { name: update.slug.clone(), bandwidth: update.bandwidth, size };
-            running.segmented.set_rung(place, &announced);
-            rungs[place].note_announced(&announced);
-            tracing::info!(stream = %code, rendition = update.slug, bandwidth = update.bandwidth, "announced anew");
+            match running.find_rung(&update.slug) {
+                Some(rung) => self.announce(&running, &rung, update),
+                None => {
+                    tracing::warn!(stream = %code, rendition = update.slug, "there is no such rendition to announce anew");
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Announces a rung anew.
+    pub(crate) fn announce(&self, running: &Running, rung: &Rung, update: &AbrRepMeta) {
+        let size = (update.width > 0 && update.height > 0).then_some((update.width, update.height));
+        let announced = packager::Rung { name: update.slug.clone(), bandwidth: update.bandwidth, size };
+        if let Some(place) = rung.cutting.place() {
+            running.segmented.set_rung(place, &announced);
+        }
+        rung.note_announced(&announced);
+        tracing::info!(stream = %running.code, rendition = update.slug, bandwidth = update.bandwidth, "announced anew");
     }
 }

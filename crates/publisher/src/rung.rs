@@ -114,6 +114,11 @@ impl Rung {
         }
     }
 
+    /// Its name where the stream has a ladder.
+    pub(crate) fn shown(&self) -> Option<String> {
+        self.shown.clone()
+    }
+
     /// Whether a publisher with this key may feed the rung now.
     fn admit(
         stream: &config::Stream,

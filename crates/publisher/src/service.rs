@@ -15,7 +15,6 @@ use crate::clock::Clock;
 use crate::code::{Address, Code};
 use crate::config::{self, DEFAULT_RENDITION, Listeners, Rendition, Settings, Source, Stream};
 use crate::error::Error;
-use crate::ingest::file;
 use crate::limits::{Admission, Gate, Gates, LimitStatus, Refusal};
 use crate::output::carrier;
 use crate::output::cutting::Cutting;
@@ -137,7 +136,7 @@ impl Drop for Publication {
 pub(crate) enum Denied {
     #[error("there is no stream {0}")]
     Unknown(Code),
-    #[error("stream {0} takes no publisher: its input is a file")]
+    #[error("stream {0} takes no publisher: publish:// is none of its inputs")]
     NotPublished(Code),
     #[error("stream {0} has no rendition {1:?}; it has {2}")]
     Rendition(Code, String, String),
@@ -236,12 +235,7 @@ impl Service {
             running
         };
         for input in &running.config().inputs {
-            let source = match &input.source {
-                Source::Publish => continue,
-                Source::File { path, looped } => file::Source::path(path.clone(), *looped),
-                Source::Clip { flv } => file::Source::clip(flv),
-            };
-            running.tasks.spawn(file::run(Arc::clone(self), Arc::clone(&running), source));
+            self.start_input(&running, &input.source);
         }
         self.start_pushes(&running);
         tracing::info!(stream = %running.code, "stream started");
@@ -264,15 +258,21 @@ impl Service {
 
     /// HLS and DASH, as far as the stream has them.
     pub(crate) fn segmented_outputs(&self, config: &Stream) -> Result<Outputs, Error> {
-        let Settings { hls, hls_segment_type, dash, viewer_idle, .. } = &self.settings;
-        let renditions = config.rungs();
-        let hls = config
-            .protocols
-            .hls
-            .then(|| hls::Output::start(&config.code, hls, *hls_segment_type, &renditions, *viewer_idle));
-        let dash =
-            config.protocols.dash.then(|| dash::Output::start(&config.code, dash, &renditions, *viewer_idle));
-        Ok(Outputs { hls: hls.transpose()?, dash: dash.transpose()? })
+        let hls = config.protocols.hls.then(|| self.hls_output(config)).transpose()?;
+        let dash = config.protocols.dash.then(|| self.dash_output(config)).transpose()?;
+        Ok(Outputs { hls, dash })
+    }
+
+    /// HLS of a stream, without media yet.
+    pub(crate) fn hls_output(&self, config: &Stream) -> Result<Arc<hls::Output>, Error> {
+        let Settings { hls, hls_segment_type, viewer_idle, .. } = &self.settings;
+        hls::Output::start(&config.code, hls, *hls_segment_type, &config.rungs(), *viewer_idle)
+    }
+
+    /// DASH of a stream, without media yet.
+    pub(crate) fn dash_output(&self, config: &Stream) -> Result<Arc<dash::Output>, Error> {
+        let Settings { dash, viewer_idle, .. } = &self.settings;
+        dash::Output::start(&config.code, dash, &config.rungs(), *viewer_idle)
     }
 
     /// A rung with its carriers, which run from now on.
@@ -332,7 +332,7 @@ impl Service {
         let _vacating = Vacating { service: self, code };
         self.sessions.cancel_stream(code, why);
         running.cancel.cancel();
-        let _nobody_else = running.restarting.lock().await;
+        let _nobody_else = (running.changing.lock().await, running.restarting.lock().await);
         let rungs = running.rungs();
         rungs.iter().for_each(|rung| rung.hub.close());
         running.tasks.close();
@@ -431,7 +431,7 @@ impl Service {
         }
         let running = self.streams().get(&code).and_then(Slot::running).cloned();
         let running = running.ok_or_else(|| Denied::Unknown(code.clone()))?;
-        if !running.config().inputs.iter().any(|input| input.source == Source::Publish) {
+        if !publishes(&running.config()) {
             return Err(Denied::NotPublished(code));
         }
         let rungs = running.rungs();
@@ -452,7 +452,13 @@ impl Service {
         let open = || self.sessions.open(opening, &running.cancel);
         let claimed = rung.claim(&config, key, self.clock.elapsed(), clock, open);
         let (session, feed) = claimed.map_err(|refused| Denied::Refused(address.clone(), refused))?;
-        Ok(Publication { running, rung, feed: Arc::new(feed), session })
+        let publication = Publication { running, rung, feed: Arc::new(feed), session };
+        // Whoever took the input away meanwhile has not seen this session.
+        if !publishes(&publication.running.config()) {
+            publication.session.cancel(Ended::InputRemoved);
+            return Err(Denied::NotPublished(code));
+        }
+        Ok(publication)
     }
 
     /// Lets a source of our own feed a stream, which has one rung then.
@@ -532,6 +538,11 @@ impl Service {
     fn streams(&self) -> MutexGuard<'_, BTreeMap<Code, Slot>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether encoders may come.
+fn publishes(stream: &Stream) -> bool {
+    stream.inputs.iter().any(|input| input.source == Source::Publish)
 }
 
 /// Unpredictable bytes. Where the system has none they are zeros: nothing that is kept secret is made of them.

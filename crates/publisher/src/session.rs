@@ -61,6 +61,12 @@ pub enum Ended {
     TakenOver,
     /// The rendition that it fed or played is no longer in the ladder.
     RenditionRemoved,
+    /// The input that it fed the stream by is none any more.
+    InputRemoved,
+    /// The output that it played is off.
+    OutputOff,
+    /// HLS or DASH began anew; who goes on asking is a new session.
+    OutputRestarted,
     /// An operator closed it.
     Kicked,
     /// The program ends.
@@ -89,6 +95,9 @@ impl fmt::Display for Ended {
             Self::StreamStopped => f.write_str("stream stopped"),
             Self::TakenOver => f.write_str("taken over by another publisher"),
             Self::RenditionRemoved => f.write_str("its rendition was taken out of the ladder"),
+            Self::InputRemoved => f.write_str("its input was taken out of the stream"),
+            Self::OutputOff => f.write_str("the output was switched off"),
+            Self::OutputRestarted => f.write_str("the output began anew"),
             Self::Kicked => f.write_str("closed by an operator"),
             Self::Shutdown => f.write_str("server shuts down"),
             Self::NoMedia(time) => write!(f, "no media for {:.1} s", time.as_secs_f64()),
@@ -162,7 +171,8 @@ pub struct Session {
     pub id: u64,
     /// The stream it belongs to.
     pub stream: Code,
-    /// The rung of the ladder that it feeds, or that it asked for by name.
+    /// The rung of the ladder that it feeds or plays. None where the stream has no ladder, and of viewers of HLS and DASH, who
+    /// choose for themselves.
     pub rendition: Option<String>,
     /// Its protocol.
     pub protocol: Protocol,
@@ -457,6 +467,9 @@ mod tests {
             Ended::StreamStopped,
             Ended::TakenOver,
             Ended::RenditionRemoved,
+            Ended::InputRemoved,
+            Ended::OutputOff,
+            Ended::OutputRestarted,
             Ended::Kicked,
             Ended::Shutdown,
             Ended::NoMedia(second),

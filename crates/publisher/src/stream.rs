@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::code::{Address, Code};
 use crate::config;
+use crate::inputs::Inputs;
 use crate::limits::Gate;
 use crate::output::segmented::{Outputs, Segmented};
 use crate::push::Pushes;
@@ -42,8 +43,11 @@ pub(crate) struct Running {
     /// Workers that `stop` waits for.
     pub(crate) tasks: TaskTracker,
     pub(crate) segmented: Arc<Segmented>,
+    pub(crate) inputs: Inputs,
     pub(crate) pushes: Pushes,
-    /// Held while HLS and DASH, or destinations, are put in the place of others.
+    /// Held while anything is changed.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Held while HLS and DASH are put in the place of others.
     pub(crate) restarting: tokio::sync::Mutex<()>,
     /// Viewers of all its outputs.
     pub(crate) viewers: Arc<Gate>,
@@ -64,7 +68,9 @@ impl Running {
             cancel,
             tasks: TaskTracker::new(),
             segmented,
+            inputs: Inputs::default(),
             pushes: Pushes::default(),
+            changing: tokio::sync::Mutex::default(),
             restarting: tokio::sync::Mutex::default(),
             viewers,
             since: SystemTime::now(),
@@ -93,6 +99,19 @@ impl Running {
     pub(crate) fn set_shape(&self, config: config::Stream, rungs: Rungs) {
         let mut shape = self.shape.write().unwrap_or_else(PoisonError::into_inner);
         *shape = Shape { config: Arc::new(config), rungs };
+    }
+
+    /// Is configured like this from now on, but that HLS and DASH are on only where they run.
+    pub(crate) fn set_applied(&self, mut config: config::Stream) {
+        let outputs = self.segmented.outputs();
+        config.protocols.hls = outputs.hls.is_some();
+        config.protocols.dash = outputs.dash.is_some();
+        self.set_shape(config, self.rungs());
+    }
+
+    /// Has the rungs read what HLS and DASH want now, and nothing else.
+    pub(crate) fn suit(&self) {
+        self.rungs().iter().for_each(|rung| rung.cutting.suit());
     }
 
     fn shape(&self) -> RwLockReadGuard<'_, Shape> {

@@ -16,6 +16,7 @@ use rtmp::flv::{self, Media};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::intake::{Intake, Unit};
+use crate::inputs::Feeder;
 use crate::service::{Publication, Service};
 use crate::session::{Ended, Opening, Protocol, Role};
 use crate::stream::Running;
@@ -77,9 +78,10 @@ enum Error {
     Empty(String),
 }
 
-/// Feeds the stream from the file until the stream stops, or the file ends that is not to be looped. A file that
-/// fails is tried again; where the stream's only rung is replaced by another one, that is fed from the beginning.
-pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: Source) {
+/// Feeds the stream from the file until it is no input of the stream any more, the stream stops, or the file ends that is
+/// not to be looped. A file that fails is tried again; where the stream's only rung is replaced by another one, or an operator
+/// ends its session, it is read from the beginning.
+pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, feeder: Arc<Feeder>, source: Source) {
     loop {
         let opening = Opening {
             stream: running.code.clone(),
@@ -90,13 +92,13 @@ pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: So
             agent: Some(source.name()),
             origin: None,
         };
-        let publication = service.seize(&running, opening, CLOCK);
+        let publication = feeder.seize(&service, &running, opening, CLOCK);
         let session = Arc::clone(publication.session.session());
         let cancelled = session.cancelled();
         let played = tokio::select! {
             () = cancelled.cancelled() => match session.why() {
-                // There is another one to be fed in its place.
-                Some(Ended::RenditionRemoved) => continue,
+                // There is another one to be fed in its place, or it is to be begun anew.
+                Some(Ended::RenditionRemoved | Ended::Kicked) => continue,
                 _ => return,
             },
             played = Player::new(&service, publication).play(&source) => played,
@@ -105,7 +107,7 @@ pub(crate) async fn run(service: Arc<Service>, running: Arc<Running>, source: So
         tracing::warn!(stream = %running.code, %error, "cannot play the file, trying again in 5 s");
         running.rungs()[0].set_error(error.to_string());
         tokio::select! {
-            () = running.cancel.cancelled() => return,
+            () = feeder.cancel.cancelled() => return,
             () = tokio::time::sleep(RETRY) => {}
         }
     }

@@ -49,8 +49,9 @@ impl Service {
         let Some(running) = self.running(address) else {
             return answer::not_found(&self.absence(address));
         };
+        let off = || format!("stream {} has no MPEG-TS output", address.code);
         if !running.config().protocols.mpegts {
-            return answer::not_found(&format!("stream {} has no MPEG-TS output", address.code));
+            return answer::not_found(&off());
         }
         let Some(pass) = running.viewers.enter() else {
             return answer::busy(&self.gates.sentence(self.gates.refuse(Refusal::ViewersPerStream)));
@@ -73,7 +74,7 @@ impl Service {
         }
         let opening = Opening {
             stream: address.code.clone(),
-            rendition: address.rendition.clone(),
+            rendition: joined.rung.shown().or_else(|| address.rendition.clone()),
             protocol: Protocol::MpegTs,
             role: Role::Viewer,
             peer: Some(peer),
@@ -81,6 +82,11 @@ impl Service {
             origin: None,
         };
         let session = self.sessions.open(opening, &running.cancel);
+        // Whoever switched it off meanwhile has not seen this session.
+        if !running.config().protocols.mpegts {
+            session.cancel(Ended::OutputOff);
+            return answer::not_found(&off());
+        }
         let account = Account::new(session, &self.gates, joined.reading, joined.haste, pass);
         let viewer = Viewer { account, framing: Framing::Close };
         head(Body::Live(Box::new(Live { viewer, fan_out: Arc::clone(&self.fan_out), reader: None })))

@@ -25,12 +25,13 @@ use super::carrier::Kind;
 use super::join::Unjoined;
 use super::mpegts::UNSENT_BYTES;
 use crate::code::Address;
+use crate::config::Output;
 use crate::error::Error;
 use crate::limits::Refusal;
 use crate::line::Line;
 use crate::listener;
 use crate::service::Service;
-use crate::session::{Opening, Origin, Protocol, Role, Session};
+use crate::session::{Ended, Opening, Origin, Protocol, Role, Session};
 
 /// RTMP.
 pub(crate) struct Rtmp;
@@ -170,8 +171,7 @@ impl Service {
     /// session is cancelled. An address that names no rung gets the best one that has media.
     ///
     /// # Errors
-    /// [`Error::NotPlayed`] with the reason for the player: the stream is not active or has no such rung, its RTMP output
-    /// is off, no media comes within `join_timeout`, the player takes none of the codecs, or the stream has all the
+    /// [`Error::OutputOff`]; [`Error::NotPlayed`] with the reason for the player: the stream is not active or has no such rung, no media comes within `join_timeout`, the player takes none of the codecs, or the stream has all the
     /// viewers that it may have.
     pub async fn handle_rtmp_play(
         self: &Arc<Self>,
@@ -181,8 +181,9 @@ impl Service {
         let Some(running) = self.running(address) else {
             return Err(Error::NotPlayed(self.absence(address)));
         };
+        let off = || Error::OutputOff(address.code.clone(), Output::Rtmp);
         if !running.config().protocols.rtmp {
-            return Err(Error::NotPlayed(format!("stream {} has no RTMP output", address.code)));
+            return Err(off());
         }
         let Some(pass) = running.viewers.enter() else {
             let refusal = self.gates.refuse(Refusal::ViewersPerStream);
@@ -204,7 +205,7 @@ impl Service {
         }
         let opening = Opening {
             stream: address.code.clone(),
-            rendition: address.rendition.clone(),
+            rendition: joined.rung.shown().or_else(|| address.rendition.clone()),
             protocol: if info.tls { Protocol::Rtmps } else { Protocol::Rtmp },
             role: Role::Viewer,
             peer: Some(info.peer),
@@ -212,6 +213,11 @@ impl Service {
             origin: Origin::new(&info.tc_url, &info.page_url),
         };
         let session = self.sessions.open(opening, &running.cancel);
+        // Whoever switched it off meanwhile has not seen this session.
+        if !running.config().protocols.rtmp {
+            session.cancel(Ended::OutputOff);
+            return Err(off());
+        }
         let ended = Arc::new(AtomicBool::new(false));
         let viewer = Viewer {
             account: Account::new(session, &self.gates, joined.reading, joined.haste, pass),

@@ -22,13 +22,14 @@ use super::carrier::{Kind, Reading};
 use super::join::Unjoined;
 use super::mpegts::UNSENT_BYTES;
 use crate::code::Address;
+use crate::config::Output;
 use crate::error::Error;
 use crate::limits::Refusal;
 use crate::line::Line;
 use crate::listener;
 use crate::rung::Rung;
 use crate::service::{Service, random};
-use crate::session::{Opening, Session};
+use crate::session::{Ended, Opening, Session};
 use crate::stream::Running;
 
 /// RTSP.
@@ -126,13 +127,13 @@ impl Service {
     /// Finds what an address names and waits for its media. An address that names no rung gets the best one.
     ///
     /// # Errors
-    /// [`Error::NotPlayed`] with the reason for the player.
+    /// [`Error::NotPlayed`] or [`Error::OutputOff`], with the reason for the player.
     pub(crate) async fn describe_rtsp(&self, address: Address) -> Result<Described, Error> {
         let Some(running) = self.running(&address) else {
             return Err(Error::NotPlayed(self.absence(&address)));
         };
         if !running.config().protocols.rtsp {
-            return Err(Error::NotPlayed(format!("stream {} has no RTSP output", address.code)));
+            return Err(off(&address));
         }
         let joined = Box::pin(self.join(&running, &address, |rung| &rung.rtsp)).await;
         let unjoined = |why| {
@@ -151,7 +152,7 @@ impl Service {
     /// Opens the session of a player of what was described.
     ///
     /// # Errors
-    /// [`Error::NotPlayed`]: the stream has all the viewers that it may have.
+    /// [`Error::NotPlayed`]: the stream has all the viewers that it may have. [`Error::OutputOff`]: it was switched off meanwhile.
     pub(crate) fn open_rtsp(
         &self,
         described: &Described,
@@ -162,9 +163,15 @@ impl Service {
             let refusal = self.gates.refuse(Refusal::ViewersPerStream);
             return Err(Error::NotPlayed(self.gates.sentence(refusal)));
         };
+        let session = self.sessions.open(opening, &described.running.cancel);
+        // It was described before; and whoever switches it off now has not seen this session.
+        if !described.running.config().protocols.rtsp {
+            session.cancel(Ended::OutputOff);
+            return Err(off(&described.address));
+        }
         Ok(Viewer {
             account: Account::new(
-                self.sessions.open(opening, &described.running.cancel),
+                session,
                 &self.gates,
                 Arc::clone(&described.reading),
                 described.rung.hub.hasten(),
@@ -190,6 +197,11 @@ impl Service {
         };
         Playing { session, answer, by }
     }
+}
+
+/// Why nobody plays what has no RTSP output.
+fn off(address: &Address) -> Error {
+    Error::OutputOff(address.code.clone(), Output::Rtsp)
 }
 
 /// The state of the lanes where a reader would begin. None: the stream has ended.

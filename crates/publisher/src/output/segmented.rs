@@ -45,6 +45,16 @@ impl Segmented {
         std::mem::replace(&mut current, outputs)
     }
 
+    /// Puts another HLS, or none, in the place of the one that was there, which is returned.
+    pub(crate) fn replace_hls(&self, hls: Option<Arc<hls::Output>>) -> Option<Arc<hls::Output>> {
+        std::mem::replace(&mut self.0.write().unwrap_or_else(PoisonError::into_inner).hls, hls)
+    }
+
+    /// The same of DASH.
+    pub(crate) fn replace_dash(&self, dash: Option<Arc<dash::Output>>) -> Option<Arc<dash::Output>> {
+        std::mem::replace(&mut self.0.write().unwrap_or_else(PoisonError::into_inner).dash, dash)
+    }
+
     /// Those that there are now.
     pub(crate) fn outputs(&self) -> Outputs {
         self.read().clone()

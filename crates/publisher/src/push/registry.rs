@@ -65,20 +65,22 @@ impl Service {
     /// # Errors
     /// [`Error::NotRunning`].
     pub async fn update_pushes(self: &Arc<Self>, stream: &Stream) -> Result<PushChanges, Error> {
-        let code = &stream.code;
-        let running = self.running(&code.clone().into()).ok_or_else(|| Error::NotRunning(code.clone()))?;
-        let _nobody_else = running.restarting.lock().await;
-        if running.cancel.is_cancelled() {
-            return Err(Error::NotRunning(code.clone()));
-        }
-        let mut config = Stream::clone(&running.config());
-        config.pushes.clone_from(&stream.pushes);
-        running.set_shape(config, running.rungs());
-        let (changes, gone) = self.replace_pushes(&running, &stream.pushes);
+        let pushes = stream.pushes.clone();
+        let changed = self.change(&stream.code, |current| Stream { pushes, ..current.clone() }).await?;
+        Ok(changed.pushes)
+    }
+
+    /// Makes the destinations of a running stream those; resolves when those that end have told their peers.
+    pub(crate) async fn change_pushes(
+        self: &Arc<Self>,
+        running: &Arc<Running>,
+        wanted: &[config::Push],
+    ) -> PushChanges {
+        let (changes, gone) = self.replace_pushes(running, wanted);
         for push in gone {
             push.ended().await;
         }
-        Ok(changes)
+        changes
     }
 
     /// Begins the destinations of a stream that starts.

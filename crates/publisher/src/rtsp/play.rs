@@ -199,7 +199,7 @@ impl Play {
         let address = &self.described.address;
         let opening = Opening {
             stream: address.code.clone(),
-            rendition: address.rendition.clone(),
+            rendition: self.described.rung().shown().or_else(|| address.rendition.clone()),
             protocol,
             role: Role::Viewer,
             peer: Some(peer),
@@ -214,7 +214,10 @@ impl Play {
             Taken { lane: set_up.lane, form: set_up.form, channels }
         });
         let viewer = service.open_rtsp(&self.described, opening, Form::new(taken.collect()));
-        let viewer = viewer.map_err(|error| Refused::new(Status::NOT_ENOUGH_BANDWIDTH, error.to_string()))?;
+        let viewer = viewer.map_err(|error| match error {
+            Error::OutputOff(..) => not_played(&error),
+            _ => Refused::new(Status::NOT_ENOUGH_BANDWIDTH, error.to_string()),
+        })?;
         Ok(Begun::Anew(Box::new(viewer), peer))
     }
 

@@ -3,6 +3,7 @@
 extern crate rillcast_publisher as publisher;
 
 mod certificates;
+mod change;
 mod contract;
 mod dash;
 mod encoder;
@@ -22,4 +23,5 @@ mod rtsp_client;
 mod rtsp_encoder;
 mod rtsp_play;
 mod rtsp_publish;
+mod witness;
 mod world;
