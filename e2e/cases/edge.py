@@ -31,7 +31,7 @@ def whole_units(path):
     return sum(1 for p in packets if p[3] & 0x20 and p[4] and p[5] & 0x90 == 0x90)
 
 
-@case(short=30, long=120, alone=True)
+@case(short=30, long=120, idle=True)
 def slow_viewers(c):
     """Of 300 viewers 3 are slow and 2 do not read: the others lose nothing, these skip GOPs and are sent away"""
     # Long enough for a slow one to make room once, and be skipped, before it is sent away.

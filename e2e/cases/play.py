@@ -89,7 +89,7 @@ def rtmp_play(c):
     assert status and 'stream nothing is not running' in said, said
 
 
-@case(short=25, long=600, alone=True)
+@case(short=25, long=600, idle=True)
 def soak(c):
     """Every client at once for the whole time; at the end the matcher and exact.py over all that was received"""
     server = live(c, 'lo.mp4')

@@ -238,10 +238,10 @@ def rtsp_bad_network(c):
     assert server.limits()['panics'] == 0, server.log_text()[-2000:]
 
 
-@case(short=20, long=120, alone=True)
+@case(short=25, long=120, idle=True)
 def rtsp_slow_viewers(c):
     """Of 300 sessions over TCP 3 stop reading: the others miss no packet, these are sent away, and memory stays bounded"""
-    by = Bystander(c, settings={'fan_out': {'slow_viewer_timeout_sec': 15}}, rtsp=True)
+    by = Bystander(c, settings={'fan_out': {'slow_viewer_timeout_sec': 10}}, rtsp=True)
     server, most = by.server, by.memory
     command = [*c.script('rtsp_viewers.py'), server.rtsp(), '--count', 297, '--stalled', 3, '--seconds', c.seconds]
     viewers = c.start('rtsp_viewers', command)

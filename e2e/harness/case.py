@@ -15,14 +15,15 @@ CASES = {}
 LADDER = {'high': 'lo.flv', 'mid': 'mid.flv', 'low': 'low.flv'}  # the usual one, best first
 
 
-def case(short=15, long=None, alone=False):
+def case(short=15, long=None, alone=False, idle=False):
     """Registers a function as a case. `short`, `long`: seconds it watches in CI and with --long. `alone`: a browser plays
-    in it, or it looks at the time or memory that things take, so that no other case may run beside it."""
+    in it, or it looks at the time that things take, so that no other such case may run beside it, but small ones may.
+    `idle`: it needs a machine that does nothing else."""
 
     def register(function):
         name = function.__name__
         assert name not in CASES, name
-        function.alone = alone
+        function.alone, function.idle = alone or idle, idle
         CASES[name] = (function, short, long or short)
         return function
 

@@ -65,26 +65,45 @@ fn is_frame(kind: u8, body: &[u8]) -> bool {
 
 /// An FLV file of H.265, as Enhanced RTMP has it (`hvc1`), two seconds long.
 pub(crate) fn h265_flv() -> &'static [u8] {
-    const SEQUENCE_START: u8 = 0;
+    enhanced_flv(false)
+}
+
+/// The same with Opus beside it, as often as it fits.
+pub(crate) fn h265_opus_flv() -> &'static [u8] {
+    enhanced_flv(true)
+}
+
+fn enhanced_flv(with_sound: bool) -> &'static [u8] {
     const CODED_FRAMES_X: u8 = 3;
-    let clip = testkit::samples::h265();
-    let media::Codec::H265(config) = &clip.tracks[0].codec else { unreachable!("that is what it is") };
-    let mut flv = b"FLV\x01\x01\0\0\0\x09\0\0\0\0".to_vec();
-    let mut tag = |ms: i64, frame_type: u8, packet_type: u8, data: &[u8]| {
+    let (pictures, sound) = (testkit::samples::h265(), testkit::samples::opus());
+    let media::Codec::H265(h265) = &pictures.tracks[0].codec else { unreachable!("that is what it is") };
+    let media::Codec::Opus(opus) = &sound.tracks[0].codec else { unreachable!("that is what it is") };
+    let mut tags = vec![(0, 9, 0x90, h265.record().to_vec())];
+    let ms = |frame: &media::Frame| (frame.dts - media::Timestamp::ZERO).to_scale(1000);
+    for frame in &pictures.frames {
+        let frame_type = if frame.key { 1 } else { 2 };
+        tags.push((ms(frame), 9, 0x80 | frame_type << 4 | CODED_FRAMES_X, frame.data.to_vec()));
+    }
+    if with_sound {
+        tags.insert(1, (0, 8, 0x90, opus.head().to_vec()));
+        let round = i64::try_from(sound.frames.len()).expect("few") * 20;
+        let length = i64::try_from(pictures.frames.len()).expect("few") * 40;
+        for begin in (0..=length - round).step_by(usize::try_from(round).expect("positive")) {
+            tags.extend(sound.frames.iter().map(|frame| (begin + ms(frame), 8, 0x91, frame.data.to_vec())));
+        }
+        tags.sort_by_key(|&(ms, ..)| ms);
+    }
+    let mut flv = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
+    for (ms, kind, first, data) in tags {
         let size = u32::try_from(data.len() + 5).expect("small").to_be_bytes();
         let [high, stamp @ ..] = u32::try_from(ms).expect("not negative").to_be_bytes();
-        flv.push(9);
+        flv.push(kind);
         flv.extend_from_slice(&size[1..]);
         flv.extend_from_slice(&stamp);
-        flv.extend_from_slice(&[high, 0, 0, 0, 0x80 | frame_type << 4 | packet_type]);
-        flv.extend_from_slice(b"hvc1");
-        flv.extend_from_slice(data);
+        flv.extend_from_slice(&[high, 0, 0, 0, first]);
+        flv.extend_from_slice(if kind == 9 { b"hvc1" } else { b"Opus" });
+        flv.extend_from_slice(&data);
         flv.extend_from_slice(&(u32::from_be_bytes(size) + 11).to_be_bytes());
-    };
-    tag(0, 1, SEQUENCE_START, config.record());
-    for frame in &clip.frames {
-        let ms = (frame.dts - media::Timestamp::ZERO).to_scale(1000);
-        tag(ms, if frame.key { 1 } else { 2 }, CODED_FRAMES_X, &frame.data);
     }
     Vec::leak(flv)
 }

@@ -401,7 +401,12 @@ pub(crate) struct Follow {
 
 impl Follow {
     pub(crate) fn new(kind: media::Kind, rate: u32) -> Self {
-        Self { frames: testkit::clip().only(kind).frames, rate, before: None }
+        Self::of(testkit::clip().only(kind).frames, rate)
+    }
+
+    /// Follows these frames instead of the clip's.
+    pub(crate) fn of(frames: Vec<Frame>, rate: u32) -> Self {
+        Self { frames, rate, before: None }
     }
 
     /// The next access unit must be the next of the clip, in place and time. Its place in the clip; none behind the end of the

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_core::Stream as _;
 use media::Kind;
 use publisher::config::{Input, Protocols, Settings, Source, Stream};
 use publisher::session::{Ended, Protocol, Role};
 use retina::client::{
-    InitialTimestampPolicy, PlayOptions, SessionOptions, SetupOptions, Transport, UnknownRtcpSsrcPolicy,
+    InitialTimestampPolicy, PacketItem, PlayOptions, Playing, SessionOptions, SetupOptions, Transport,
+    UnknownRtcpSsrcPolicy,
 };
 use retina::codec::{CodecItem, FrameFormat};
 use rtp::rtcp::{self, Message, ReportBlock};
@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::certificates::Authority;
-use crate::encoder::{Encoder, h265_flv};
+use crate::encoder::{Encoder, h265_flv, h265_opus_flv};
 use crate::play::viewer;
 use crate::rtsp_client::{
     AGENT, Client, Follow, MOMENT, Ports, Server, TESTKIT, Track, datagram, here, interleaved, reports,
@@ -28,7 +28,12 @@ use crate::world::{PATIENCE, code, reason, until};
 
 /// A stream that the testkit's clip feeds for ever.
 fn fed(name: &str) -> Stream {
-    let input = Input { source: Source::Clip { flv: TESTKIT }, priority: 0 };
+    fed_by(name, TESTKIT)
+}
+
+/// A stream that such a file feeds for ever.
+fn fed_by(name: &str, flv: &'static [u8]) -> Stream {
+    let input = Input { source: Source::Clip { flv }, priority: 0 };
     Stream { inputs: vec![input], ..Stream::new(code(name)) }
 }
 
@@ -101,29 +106,62 @@ impl Player {
     }
 }
 
-/// Plays by retina, strictly, until it has so many pictures and reports of both tracks.
-async fn watch_by_retina(server: &Server, transport: Transport, pictures: usize) {
+/// A track as retina names it, and its frames.
+type Expected = (&'static str, Follow);
+
+/// The tracks of the testkit's clip.
+fn clip_tracks() -> [Expected; 2] {
+    [("h264", Follow::new(Kind::Video, 90_000)), ("mpeg4-generic", Follow::new(Kind::Audio, 48_000))]
+}
+
+/// A session of retina that plays all tracks, which are to have these names, and is strict.
+async fn set_up_by_retina(
+    server: &Server,
+    transport: Transport,
+    names: &[&str],
+) -> retina::client::Session<Playing> {
     let url = format!("rtsp://{}/live/news", server.rtsp).parse().expect("a URL");
     let options = SessionOptions::default().user_agent("retina".to_owned());
     let mut session = retina::client::Session::describe(url, options).await.expect("described");
-    let names: Vec<_> = session.streams().iter().map(|stream| stream.encoding_name().to_owned()).collect();
-    assert_eq!(names, ["h264", "mpeg4-generic"]);
-    for track in 0..2 {
+    let described: Vec<_> =
+        session.streams().iter().map(|stream| stream.encoding_name().to_owned()).collect();
+    assert_eq!(described, names);
+    for track in 0..names.len() {
         let options = SetupOptions::default().transport(transport.clone()).frame_format(FrameFormat::MP4);
         session.setup(track, options).await.expect("set up");
     }
     let policy = PlayOptions::default()
         .initial_timestamp(InitialTimestampPolicy::Require)
         .unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::AbortSession);
-    let mut demuxed = session.play(policy).await.expect("played").demuxed().expect("formats that it reads");
-    let mut follow = [Follow::new(Kind::Video, 90_000), Follow::new(Kind::Audio, 48_000)];
-    let (mut seen, mut first) = (0, [None; 2]);
+    session.play(policy).await.expect("played")
+}
+
+/// What retina has next.
+async fn next_of<S, T>(stream: &mut S) -> T
+where
+    S: futures_core::Stream<Item = Result<T, retina::Error>> + Unpin,
+{
+    let polled = std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context));
+    let item = tokio::time::timeout(PATIENCE, polled).await.expect("in time").expect("no end");
+    item.expect("as it should be")
+}
+
+/// Plays by retina, strictly, until it has so many pictures and reports of all tracks, the first of which are pictures.
+async fn watch_by_retina<const TRACKS: usize>(
+    server: &Server,
+    transport: Transport,
+    expected: [Expected; TRACKS],
+    pictures: usize,
+) {
+    let names = expected.each_ref().map(|(name, _)| *name);
+    let session = set_up_by_retina(server, transport, &names).await;
+    let mut demuxed = session.demuxed().expect("formats that it reads");
+    let mut follow = expected.map(|(_, follow)| follow);
+    let (mut seen, mut first) = (0, [None; TRACKS]);
     // Wall clock of the zero that each track has by its reports.
-    let mut zero = [None; 2];
+    let mut zero = [None; TRACKS];
     while seen < pictures || zero.contains(&None) {
-        let polled = std::future::poll_fn(|context| std::pin::Pin::new(&mut demuxed).poll_next(context));
-        let item = tokio::time::timeout(PATIENCE, polled).await.expect("in time").expect("no end");
-        let (track, stamp, key, data) = match item.expect("as it should be") {
+        let (track, stamp, key, data) = match next_of(&mut demuxed).await {
             CodecItem::VideoFrame(frame) => {
                 assert_eq!(frame.loss(), 0);
                 (0, frame.timestamp(), frame.is_random_access_point(), Bytes::copy_from_slice(frame.data()))
@@ -149,17 +187,54 @@ async fn watch_by_retina(server: &Server, transport: Transport, pictures: usize)
         }
         seen += usize::from(track == 0);
     }
-    let apart = |[one, other]: [Option<f64>; 2]| (one.expect("seen") - other.expect("seen")).abs();
-    let by_stamps = apart(first);
-    assert!(by_stamps.min(8.0 - by_stamps) < 0.001, "{first:?}");
-    assert!(apart(zero) < 0.001, "{zero:?}");
+    let apart =
+        |of: [Option<f64>; TRACKS]| of.map(|track| (track.expect("seen") - of[0].expect("seen")).abs());
+    assert!(apart(first).iter().all(|by_stamps| by_stamps.min(8.0 - by_stamps) < 0.001), "{first:?}");
+    assert!(apart(zero).iter().all(|&by_reports| by_reports < 0.001), "{zero:?}");
 }
 
 #[tokio::test]
 async fn a_strict_client_gets_every_frame_over_tcp_and_udp_and_both_tracks_in_step() {
     let server = on_the_air().await;
     for transport in [Transport::Tcp(Default::default()), Transport::Udp(Default::default())] {
-        watch_by_retina(&server, transport, 60).await;
+        watch_by_retina(&server, transport, clip_tracks(), 60).await;
+    }
+    server.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_strict_client_gets_every_picture_of_h265_over_tcp_and_udp() {
+    let server = Server::with(fed_by("news", h265_flv())).await;
+    for transport in [Transport::Tcp(Default::default()), Transport::Udp(Default::default())] {
+        let pictures = Follow::of(testkit::samples::h265().frames, 90_000);
+        watch_by_retina(&server, transport, [("h265", pictures)], 60).await;
+    }
+    server.service.shutdown().await;
+}
+
+/// retina takes no Opus apart. What it checks of packets it checks, and Opus has one access unit in each (RFC 7587 4.2).
+#[tokio::test]
+async fn a_strict_client_gets_h265_with_opus_packet_by_packet_over_tcp_and_udp() {
+    let server = Server::with(fed_by("news", h265_opus_flv())).await;
+    for transport in [Transport::Tcp(Default::default()), Transport::Udp(Default::default())] {
+        let mut session = set_up_by_retina(&server, transport, &["h265", "opus"]).await;
+        let mut sound = Follow::of(testkit::samples::opus().frames, 48_000);
+        let mut seen = [0; 2];
+        while seen[0] < 100 || seen[1] < 120 {
+            match next_of(&mut session).await {
+                PacketItem::Rtp(packet) => {
+                    assert_eq!(packet.loss(), 0);
+                    seen[packet.stream_id()] += 1;
+                    if packet.stream_id() == 1 {
+                        sound.next(packet.timestamp().timestamp() as u32, true, packet.payload());
+                    }
+                }
+                PacketItem::Rtcp(report) => {
+                    assert!(matches!(reports(report.raw())[0], Message::SenderReport(..)))
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
     server.service.shutdown().await;
 }
@@ -168,7 +243,7 @@ async fn a_strict_client_gets_every_frame_over_tcp_and_udp_and_both_tracks_in_st
 async fn what_an_encoder_publishes_by_rtmp_is_played_frame_by_frame() {
     let server = Server::with(Stream::new(code("news"))).await;
     let _encoder = Encoder::start(server.rtmp, "news", TESTKIT).await.expect("let in");
-    watch_by_retina(&server, Transport::Tcp(Default::default()), 60).await;
+    watch_by_retina(&server, Transport::Tcp(Default::default()), clip_tracks(), 60).await;
     server.service.shutdown().await;
 }
 
