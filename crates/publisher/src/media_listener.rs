@@ -105,7 +105,7 @@ impl Service {
         if !settings.enabled {
             return Ok(None);
         }
-        let files = self.settings.tls.clone().ok_or(Error::NoCertificate(name))?;
+        let files = self.tls().ok_or(Error::NoCertificate(name))?;
         Ok(Some(Arc::new(Certificates::load(files)?)))
     }
 

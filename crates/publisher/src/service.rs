@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::code::{Address, Code};
-use crate::config::{self, DEFAULT_RENDITION, Listeners, Rendition, Settings, Source, Stream};
+use crate::config::{self, DEFAULT_RENDITION, Listeners, Rendition, Settings, Source, Stream, Tls};
 use crate::error::Error;
 use crate::limits::{Admission, Gate, Gates, LimitStatus, Refusal};
 use crate::output::carrier;
@@ -53,6 +53,7 @@ pub struct Service {
     pub(crate) play_pairs: PlayPairs,
     pub(crate) udp_ports: Ports,
     listeners: Mutex<Listeners>,
+    tls: Mutex<Option<Tls>>,
     streams: Mutex<BTreeMap<Code, Slot>>,
     /// Push destinations so far.
     pushes: AtomicU64,
@@ -207,6 +208,7 @@ impl Service {
             sessions: Arc::default(),
             refusals: Refusals::default(),
             listeners: Mutex::new(settings.listeners.clone()),
+            tls: Mutex::new(settings.tls.clone()),
             streams: Mutex::default(),
             pushes: AtomicU64::new(0),
             _claims: claims,
@@ -364,6 +366,17 @@ impl Service {
     /// Replaces the addresses of the listeners. A running listener keeps its address until it is run again.
     pub fn set_listeners(&self, listeners: Listeners) {
         *self.listeners.lock().unwrap_or_else(PoisonError::into_inner) = listeners;
+    }
+
+    /// Replaces the files of the certificate that listeners for TLS show. A running listener keeps its own until it is run
+    /// again.
+    pub fn set_tls(&self, tls: Option<Tls>) {
+        *self.tls.lock().unwrap_or_else(PoisonError::into_inner) = tls;
+    }
+
+    /// What the next listener for TLS will show.
+    pub(crate) fn tls(&self) -> Option<Tls> {
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The addresses that the next listener to be run will take.

@@ -22,7 +22,7 @@ mod summary;
 mod tls;
 mod tree;
 
-pub(crate) use difference::{Change, settings as differing_settings, stream as stream_change};
+pub(crate) use difference::{is_taken_over, settings as differing_settings};
 pub(crate) use fault::Faults;
 use fault::{Fault, Place};
 pub(crate) use listen::{ALLOWED as LISTEN_ALLOWED, Host, Listen};

@@ -21,16 +21,15 @@ mod timed;
 mod utc;
 
 use crate::config::{Host, Listen};
+use crate::listeners::Urls;
 pub(crate) use connection::Connections;
 
 /// What the answers are made from.
 pub(crate) struct Site {
     /// The publisher.
     pub(crate) service: Arc<Service>,
-    /// Scheme, host and port for publishing by RTMP from this machine, where it listens.
-    pub(crate) rtmp: Option<String>,
-    /// The same of RTSP.
-    pub(crate) rtsp: Option<String>,
+    /// Where RTMP and RTSP listen.
+    pub(crate) urls: Urls,
     /// What a client may do.
     pub(crate) limits: Limits,
 }

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod demo;
 mod http;
+mod listeners;
 mod log;
 mod panics;
 mod reload;

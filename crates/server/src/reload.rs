@@ -1,35 +1,23 @@
-//! SIGHUP: the configuration file is read again, and the running streams become what it says, as far as they can
-//! without anybody else noticing.
+//! SIGHUP: the configuration file is read again, and the running program becomes what it says: listeners, and streams one
+//! by one, each by what differs alone.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use publisher::config::Stream;
-use publisher::{Code, Error, Service};
+use publisher::{Change, Code, Plan, Service};
 
-use crate::config::{self, Change, Config, Faults};
+use crate::config::{self, Config, Faults};
+use crate::listeners::{Listeners, Moved};
 
 /// The file, and what of it was applied.
 pub(crate) struct Reload {
     file: PathBuf,
-    /// As the program was started. Nothing of it but its streams is ever taken over later.
+    /// As the program was started: what of it is never taken over later is compared with this.
     started: Config,
-    /// The streams as they run. What could not be applied is not in here, and so is tried or told again.
-    streams: BTreeMap<Code, Applied>,
-}
-
-/// A stream as it runs.
-struct Applied {
-    stream: Stream,
-    /// HLS and DASH could not be started: they are to be, even if nothing else has changed.
-    lacks_outputs: bool,
-}
-
-impl Applied {
-    fn new(stream: Stream) -> Self {
-        Self { stream, lacks_outputs: false }
-    }
+    /// The streams that the file had last; how they are now the service knows.
+    codes: BTreeSet<Code>,
+    listeners: Listeners,
 }
 
 /// What became of the streams, for the summary.
@@ -37,23 +25,27 @@ impl Applied {
 struct Summary {
     started: usize,
     stopped: usize,
+    /// Streams of which something was changed.
+    changed: usize,
+    unchanged: usize,
+    /// Streams whose HLS and DASH began anew, for their ladder is another.
     restarted: usize,
+    /// Streams of which rates or sizes of rungs were announced anew.
     announced: usize,
-    /// Destinations that were begun, or ended.
+    outputs_started: usize,
+    outputs_stopped: usize,
     pushes_started: usize,
     pushes_stopped: usize,
-    unchanged: usize,
-    /// Not changed, for that needs a restart of the program.
-    left: usize,
+    viewers_ended: usize,
+    publishers_ended: usize,
     failed: usize,
 }
 
 impl Reload {
     /// Begins with the configuration of the start, which came from this file.
-    pub(crate) fn new(file: PathBuf, started: Config) -> Self {
-        let streams = started.streams.iter().cloned();
-        let streams = streams.map(|stream| (stream.code.clone(), Applied::new(stream))).collect();
-        Self { file, started, streams }
+    pub(crate) fn new(file: PathBuf, started: Config, listeners: Listeners) -> Self {
+        let codes = started.streams.iter().map(|stream| stream.code.clone()).collect();
+        Self { file, started, codes, listeners }
     }
 
     /// Reads the file again and applies it. One that is wrong changes nothing; the log says what became of it.
@@ -66,134 +58,99 @@ impl Reload {
     }
 
     async fn apply(&mut self, new: Config, service: &Arc<Service>) {
-        let settings = config::differing_settings(&self.started, &new);
-        if !settings.is_empty() {
+        let mut left = config::differing_settings(&self.started, &new);
+        left.retain(|name| !config::is_taken_over(name));
+        if !left.is_empty() {
             tracing::warn!(
                 "changed, and not taken over before a restart of the program: {}",
-                settings.join(", ")
+                left.join(", ")
             );
         }
+        let listeners = self.listeners.change(&new.settings.listeners, new.settings.tls.as_ref()).await;
         let mut summary = Summary::default();
-        let is_wanted = |code: &Code| new.streams.iter().any(|stream| stream.code == *code);
-        let gone: Vec<Code> = self.streams.keys().filter(|code| !is_wanted(code)).cloned().collect();
-        for code in gone {
-            self.stop(&code, service, &mut summary).await;
+        let wanted: BTreeSet<Code> = new.streams.iter().map(|stream| stream.code.clone()).collect();
+        for code in self.codes.difference(&wanted) {
+            summary.note(code, stop(service, code).await);
         }
         for stream in new.streams {
-            self.change(stream, service, &mut summary).await;
+            let code = stream.code.clone();
+            summary.note(&code, service.update(stream).await);
         }
-        let Summary {
-            started,
-            stopped,
-            restarted,
-            announced,
-            pushes_started,
-            pushes_stopped,
-            unchanged,
-            left,
-            failed,
-        } = summary;
-        tracing::info!(
-            started,
-            stopped,
-            hls_dash_restarted = restarted,
-            announced,
-            pushes_started,
-            pushes_stopped,
-            unchanged,
-            left_as_they_were = left,
-            failed,
-            settings_left = settings.len(),
-            "configuration applied to the streams"
-        );
-    }
-
-    async fn stop(&mut self, code: &Code, service: &Arc<Service>, summary: &mut Summary) {
-        match service.stop(code).await {
-            Ok(()) => summary.stopped += 1,
-            Err(error) => summary.fail(code, &error),
-        }
-        self.streams.remove(code);
-    }
-
-    async fn change(&mut self, new: Stream, service: &Arc<Service>, summary: &mut Summary) {
-        let code = new.code.clone();
-        let Some(applied) = self.streams.get_mut(&code) else {
-            match service.start(new.clone()).await {
-                Ok(()) => {
-                    summary.started += 1;
-                    self.streams.insert(code, Applied::new(new));
-                }
-                Err(error) => summary.fail(&code, &error),
-            }
-            return;
-        };
-        let change = config::stream_change(&applied.stream, &new);
-        // Where the stream is left as it was, so is what it pushes.
-        let pushes = if matches!(change, Change::Unfit(_)) { None } else { Some(new.clone()) };
-        match change {
-            Change::Unfit(keys) => {
-                summary.left += 1;
-                let keys = keys.join(", ");
-                tracing::warn!(
-                    stream = %code,
-                    "left as it was: {keys} changed, which needs a restart of the program"
-                );
-            }
-            Change::Restart => applied.restart(new, service, summary).await,
-            _ if applied.lacks_outputs => applied.restart(new, service, summary).await,
-            Change::None => {
-                summary.unchanged += 1;
-                applied.stream = new;
-            }
-            Change::Announce(rungs) => match service.update_abr_master_meta(&code, &rungs) {
-                Ok(()) => {
-                    summary.announced += 1;
-                    applied.stream = new;
-                }
-                Err(error) => summary.fail(&code, &error),
-            },
-        }
-        if let Some(new) = pushes {
-            applied.push(new, service, summary).await;
-        }
+        self.codes = wanted;
+        summary.tell(listeners, left.len());
     }
 }
 
-impl Applied {
-    /// Last, for a destination may be for a rung that was not there before.
-    async fn push(&mut self, new: Stream, service: &Arc<Service>, summary: &mut Summary) {
-        match service.update_pushes(&new).await {
-            Ok(changes) => {
-                summary.pushes_started += changes.started;
-                summary.pushes_stopped += changes.stopped;
-                self.stream.pushes = new.pushes;
-            }
-            Err(error) => summary.fail(&new.code, &error),
-        }
-    }
-
-    async fn restart(&mut self, new: Stream, service: &Arc<Service>, summary: &mut Summary) {
-        match service.restart_hls_dash(&new).await {
-            Ok(()) => {
-                summary.restarted += 1;
-                *self = Self::new(new);
-            }
-            Err(error) => {
-                summary.fail(&new.code, &error);
-                // The ladder is the new one then, without outputs.
-                if matches!(error, Error::Directory { .. } | Error::Memory(_)) {
-                    *self = Self { stream: new, lacks_outputs: true };
-                }
-            }
-        }
-    }
+async fn stop(service: &Arc<Service>, code: &Code) -> Result<Plan, publisher::Error> {
+    let plan = service.plan_stop(code)?;
+    service.stop(code).await.map(|()| plan)
 }
 
 impl Summary {
-    fn fail(&mut self, code: &Code, error: &Error) {
-        self.failed += 1;
-        tracing::error!(stream = %code, %error, "the configuration could not be applied to the stream");
+    /// Counts what was done with a stream.
+    fn note(&mut self, code: &Code, done: Result<Plan, publisher::Error>) {
+        let plan = match done {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.failed += 1;
+                tracing::error!(stream = %code, %error, "the configuration could not be applied to the stream");
+                return;
+            }
+        };
+        let count = |is: fn(&Change) -> bool| plan.actions.iter().filter(|action| is(&action.change)).count();
+        let started = count(|change| *change == Change::StreamStarts);
+        let stopped = count(|change| *change == Change::StreamStops);
+        self.started += started;
+        self.stopped += stopped;
+        match plan.is_empty() {
+            true => self.unchanged += 1,
+            false => self.changed += 1 - started - stopped,
+        }
+        self.restarted += count(|change| matches!(change, Change::LadderChanges { .. }));
+        self.announced += count(|change| matches!(change, Change::RungAnnounced(_))).min(1);
+        self.outputs_started += count(|change| matches!(change, Change::OutputStarts(_)));
+        self.outputs_stopped += count(|change| matches!(change, Change::OutputStops(_)));
+        self.pushes_started += count(|change| matches!(change, Change::PushStarts(_)));
+        self.pushes_stopped += count(|change| matches!(change, Change::PushStops(_)));
+        self.viewers_ended += plan.viewers();
+        self.publishers_ended += plan.publishers();
+    }
+
+    fn tell(self, listeners: Moved, settings_left: usize) {
+        let Self {
+            started,
+            stopped,
+            changed,
+            unchanged,
+            restarted,
+            announced,
+            outputs_started,
+            outputs_stopped,
+            pushes_started,
+            pushes_stopped,
+            viewers_ended,
+            publishers_ended,
+            failed,
+        } = self;
+        let Moved { moved, failed: unmoved } = listeners;
+        tracing::info!(
+            started,
+            stopped,
+            changed,
+            unchanged,
+            hls_dash_restarted = restarted,
+            announced,
+            outputs_started,
+            outputs_stopped,
+            pushes_started,
+            pushes_stopped,
+            viewers_ended,
+            publishers_ended,
+            listeners_moved = moved,
+            failed = failed + unmoved,
+            settings_left,
+            "configuration applied"
+        );
     }
 }
 

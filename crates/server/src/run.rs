@@ -2,18 +2,18 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use publisher::{MediaListener, Service};
+use publisher::Service;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Host};
+use crate::config::Config;
 use crate::http;
+use crate::listeners::Listeners;
 use crate::panics;
 use crate::reload::Reload;
 use crate::signals::{Hangup, Signals};
@@ -54,34 +54,25 @@ pub(crate) fn until_stopped(config: Config, file: Option<PathBuf>, ready: Ready)
 async fn work(config: Config, file: Option<PathBuf>, ready: Ready) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::catch().context("cannot catch signals")?;
     let hangup = file.as_ref().map(|_| Hangup::catch()).transpose().context("cannot catch signals")?;
-    let reload = file.map(|file| Reload::new(file, config.clone()));
-    let listeners = config.settings.listeners.clone();
+    let started = config.clone();
     // First, for the service clears the directories that it is given: what cannot run must not have done so.
     let http = http::Server::bind(&config.http)?;
     let limits = http::Limits::from(&config.settings.limits);
     let service = Service::new(config.settings)?;
-    let (rtmp, rtmps) = (service.bind_rtmp()?, service.bind_rtmps()?);
-    let (rtsp, rtsps) = (service.bind_rtsp()?, service.bind_rtsps()?);
-    let addresses = Addresses {
-        http: http.url(),
-        rtmp: media_url("rtmp", 1935, listeners.rtmp.listen_host, rtmp.as_ref())?,
-        rtsp: media_url("rtsp", 554, listeners.rtsp.listen_host, rtsp.as_ref())?,
-    };
+    let stop = CancellationToken::new();
+    let (wanted, tls) = (started.settings.listeners.clone(), started.settings.tls.clone());
+    let mut listeners = Listeners::bind(&service, wanted, tls, stop.clone())?;
+    let urls = listeners.urls();
+    let addresses = Addresses { http: http.url(), rtmp: urls.rtmp(), rtsp: urls.rtsp() };
     for stream in config.streams {
         service.start(stream).await?;
     }
 
-    let stop = CancellationToken::new();
-    for (name, listener) in [("RTMP", rtmp), ("RTMPS", rtmps), ("RTSP", rtsp), ("RTSPS", rtsps)] {
-        if let Some(listener) = listener {
-            tracing::info!(address = %listener.local_addr()?, "{name} listens");
-            tokio::spawn(listener.run(stop.clone()));
-        }
-    }
-    let (rtmp, rtsp) = (addresses.rtmp.clone(), addresses.rtsp.clone());
-    let site = http::Site { service: Arc::clone(&service), rtmp, rtsp, limits };
+    listeners.run()?;
+    let site = http::Site { service: Arc::clone(&service), urls, limits };
     let connections = http.serve(site, &stop);
     ready(&addresses)?;
+    let reload = file.map(|file| Reload::new(file, started, listeners));
 
     let signal = tokio::select! {
         signal = signals.next() => signal,
@@ -116,19 +107,6 @@ async fn keep_reloading(what: Option<(Hangup, Reload)>, service: &Arc<Service>) 
         hangup.next().await;
         reload.run(service).await;
     }
-}
-
-/// Scheme, host and port of a listener for a client on this machine; the scheme's own port is left out.
-fn media_url(
-    scheme: &str,
-    usual: u16,
-    host: Option<IpAddr>,
-    listener: Option<&MediaListener>,
-) -> io::Result<Option<String>> {
-    let Some(listener) = listener else { return Ok(None) };
-    let host = Host::of(host).in_url();
-    let port = listener.local_addr()?.port();
-    Ok(Some(if port == usual { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") }))
 }
 
 /// A viewer is a file to the system, and the usual limit of 1024 is soon reached: take all that we are allowed.

@@ -1,27 +1,13 @@
-//! What differs between two configurations, by the names of the file, and what of it a running program can take over.
+//! Which settings outside of `streams` differ between two configurations, by the names of the file, and which of them a
+//! running program takes over.
 
 use std::path::PathBuf;
 
-use publisher::config::{
-    AbrRepMeta, FanOut, Limits, Listener, Listeners, Protocols, Rendition, Segmented, Settings, Stream, Tls,
-};
+use publisher::config::{FanOut, Limits, Listener, Listeners, Segmented, Settings, Tls};
 
 use super::Config;
 
-/// What a running stream needs to become what is wanted.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Change {
-    /// Nothing.
-    None,
-    /// Rates or sizes of these rungs are to be announced anew.
-    Announce(Vec<AbrRepMeta>),
-    /// Another ladder, or other switches of HLS and DASH.
-    Restart,
-    /// More than can be changed while it runs: the keys of the stream that cannot.
-    Unfit(Vec<&'static str>),
-}
-
-/// The settings outside of `streams` that differ. None of them is taken over by a running program.
+/// The settings outside of `streams` that differ.
 pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
     let mut found = Differing::default();
     found.note("data_dir", &old.data_dir, &new.data_dir);
@@ -52,44 +38,9 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
     found.0
 }
 
-/// What a stream that runs as `old` needs to become `new`.
-pub(crate) fn stream(old: &Stream, new: &Stream) -> Change {
-    // What is pushed is changed whatever else is, see `Reload`.
-    let Stream { code: _, inputs, renditions: _, protocols, pushes: _, stream_key, takeover } = old;
-    let Protocols { hls, dash, rtsp, rtmp, srt, mpegts } = protocols;
-    let mut found = Differing::default();
-    found.note("inputs", inputs, &new.inputs);
-    found.note("protocols.rtsp", rtsp, &new.protocols.rtsp);
-    found.note("protocols.rtmp", rtmp, &new.protocols.rtmp);
-    found.note("protocols.srt", srt, &new.protocols.srt);
-    found.note("protocols.mpegts", mpegts, &new.protocols.mpegts);
-    found.note("stream_key", stream_key, &new.stream_key);
-    found.note("takeover", takeover, &new.takeover);
-    if !found.0.is_empty() {
-        return Change::Unfit(found.0);
-    }
-    let (old_rungs, new_rungs) = (old.rungs(), new.rungs());
-    let same_names = old_rungs.iter().map(|rung| &rung.name).eq(new_rungs.iter().map(|rung| &rung.name));
-    if !same_names || (*hls, *dash) != (new.protocols.hls, new.protocols.dash) {
-        return Change::Restart;
-    }
-    let differing = old_rungs.iter().zip(&new_rungs).filter(|(old, new)| old != new);
-    let announced: Vec<AbrRepMeta> = differing.map(|(old, new)| announced(old, new)).collect();
-    if announced.is_empty() { Change::None } else { Change::Announce(announced) }
-}
-
-/// What is to be said of a rung. A size that stays is not said: that of the pictures counts then.
-fn announced(old: &Rendition, new: &Rendition) -> AbrRepMeta {
-    let resized = (old.width, old.height) != (new.width, new.height);
-    let pixels = |number: Option<u32>| number.filter(|_| resized).unwrap_or(0);
-    AbrRepMeta {
-        slug: new.name.clone(),
-        bandwidth: u64::from(new.bitrate_kbps.unwrap_or(0)) * 1000,
-        width: pixels(new.width),
-        height: pixels(new.height),
-        // The file does not say; what comes counts.
-        has_audio: true,
-    }
+/// Whether a running program takes the setting over.
+pub(crate) fn is_taken_over(name: &str) -> bool {
+    name.starts_with("listeners.") && name != SRT || name.starts_with("tls.")
 }
 
 /// The names of a segmented output's settings, in the order of its fields.
@@ -121,6 +72,9 @@ const RTSP: ListenerNames = ["listeners.rtsp.enabled", "listeners.rtsp.listen_ho
 const RTSPS: ListenerNames =
     ["listeners.rtsps.enabled", "listeners.rtsps.listen_host", "listeners.rtsps.port"];
 
+/// SRT, as a whole.
+const SRT: &str = "listeners.srt";
+
 /// Certificate and key.
 fn parts(tls: &Tls) -> (&PathBuf, &PathBuf) {
     let Tls { cert, key } = tls;
@@ -146,7 +100,7 @@ impl Differing {
         self.note("listeners.rtsp.udp_ports", rtsp_udp_ports, &new.rtsp_udp_ports);
         self.listener(&RTSPS, rtsps, &new.rtsps);
         let old_srt = (srt, srt_latency, srt_passphrase);
-        self.note("listeners.srt", &old_srt, &(&new.srt, &new.srt_latency, &new.srt_passphrase));
+        self.note(SRT, &old_srt, &(&new.srt, &new.srt_latency, &new.srt_passphrase));
     }
 
     fn listener(&mut self, names: &ListenerNames, old: &Listener, new: &Listener) {
@@ -226,12 +180,6 @@ mod tests {
         read(text, std::iter::empty()).unwrap_or_else(|faults| panic!("{faults:#?}"))
     }
 
-    /// What the stream `a` needs, from one body in YAML to another.
-    fn change(old: &str, new: &str) -> Change {
-        let one = |body: &str| parsed(&format!("streams: {{a: {body}}}\n")).streams.remove(0);
-        stream(&one(old), &one(new))
-    }
-
     #[test]
     fn every_setting_that_a_variable_can_set_is_named_when_it_differs() {
         let old = parsed("");
@@ -293,54 +241,30 @@ mod tests {
 
     #[test]
     fn a_default_that_is_written_out_changes_nothing() {
+        assert_eq!(settings(&parsed(""), &parsed("publisher: {hls: {live_window: 12}}")), [""; 0]);
         let spelt =
             "{inputs: [{url: 'publish://'}], protocols: {hls: true}, takeover: true, renditions: [{}]}";
-        assert_eq!(change("", spelt), Change::None);
-        assert_eq!(settings(&parsed(""), &parsed("publisher: {hls: {live_window: 12}}")), [""; 0]);
+        let stream = |body: &str| parsed(&format!("streams: {{a: {body}}}\n")).streams.remove(0);
+        let service = publisher::Service::for_testing();
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            service.start(stream("")).await.expect("started");
+            assert!(service.plan(&stream(spelt)).expect("a plan").is_empty());
+            service.shutdown().await;
+        });
     }
 
     #[test]
-    fn another_ladder_and_other_switches_restart() {
-        let ladder = "{renditions: [{name: x}, {name: y}]}";
-        for other in [
-            "{renditions: [{name: y}, {name: x}]}",
-            "{renditions: [{name: x, bitrate_kbps: 1}, {name: y}, {name: z}]}",
-            "{renditions: [{name: x}]}",
-            "",
-            "{renditions: [{name: x}, {name: y}], protocols: {dash: false}}",
-            "{renditions: [{name: x}, {name: y}], protocols: {hls: false}}",
-        ] {
-            assert_eq!(change(ladder, other), Change::Restart, "{other}");
-            assert_eq!(change(other, ladder), Change::Restart, "{other}");
-        }
-    }
-
-    #[test]
-    fn rates_and_sizes_are_announced_of_the_rungs_whose_they_are() {
-        let old = "{renditions: [{name: x, width: 64, height: 36, bitrate_kbps: 10}, {name: y, bitrate_kbps: 5}, {name: z}]}";
-        let new = "{renditions: [{name: x, width: 64, height: 36, bitrate_kbps: 20}, {name: y, width: 32, height: 18}, {name: z}]}";
-        let meta = |slug: &str, bandwidth, width, height| AbrRepMeta {
-            slug: slug.to_owned(),
-            bandwidth,
-            width,
-            height,
-            has_audio: true,
-        };
-        let expected = Change::Announce(vec![meta("x", 20_000, 0, 0), meta("y", 0, 32, 18)]);
-        assert_eq!(change(old, new), expected);
-        assert_eq!(
-            change("", "{renditions: [{bitrate_kbps: 7}]}"),
-            Change::Announce(vec![meta("track_1", 7000, 0, 0)])
+    fn listeners_and_certificates_are_taken_over_and_nothing_else() {
+        let taken: Vec<String> =
+            env::SETTINGS.iter().map(|path| path.join(".")).filter(|name| is_taken_over(name)).collect();
+        assert!(
+            taken.iter().all(|name| name.starts_with("listeners.") || name.starts_with("tls.")),
+            "{taken:?}"
         );
-    }
-
-    #[test]
-    fn a_stream_is_changed_as_a_whole_or_not_at_all() {
-        let new = "{inputs: [{url: 'file:///a.flv'}], protocols: {mpegts: false, hls: false}, stream_key: k, takeover: false, \
-                   renditions: [{name: x}]}";
-        assert_eq!(
-            change("", new),
-            Change::Unfit(vec!["inputs", "protocols.mpegts", "stream_key", "takeover"])
+        assert!(is_taken_over("listeners.rtsp.udp_ports") && is_taken_over("tls.key"));
+        assert!(
+            !is_taken_over("http.listen") && !is_taken_over("listeners.srt") && !is_taken_over("data_dir")
         );
     }
 }

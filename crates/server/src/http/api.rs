@@ -159,8 +159,8 @@ pub(super) async fn streams(State(site): State<Arc<Site>>) -> Response {
     let overview = Overview {
         version: env!("CARGO_PKG_VERSION"),
         now_ms: unix_ms(SystemTime::now()),
-        rtmp: site.rtmp.clone(),
-        rtsp: site.rtsp.clone(),
+        rtmp: site.urls.rtmp(),
+        rtsp: site.urls.rtsp(),
         streams: site.service.statuses().into_iter().map(|status| stream(&site, status)).collect(),
     };
     json(overview)

@@ -26,9 +26,7 @@ impl Answer {
 
 fn site(service: Arc<Service>) -> Site {
     let limits = Limits::from(&publisher::config::Limits::default());
-    let rtmp = Some("rtmp://localhost".to_owned());
-    let rtsp = Some("rtsp://localhost:8554".to_owned());
-    Site { service, rtmp, rtsp, limits }
+    Site { service, urls: Urls::new("rtmp://localhost", "rtsp://localhost:8554"), limits }
 }
 
 async fn routes() -> Router {

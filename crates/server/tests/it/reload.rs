@@ -140,26 +140,64 @@ fn a_broken_file_changes_nothing_and_every_fault_is_told() {
 }
 
 #[test]
-fn what_needs_a_restart_is_named_each_time_and_left_as_it_is() {
-    let (mut server, path) = start("reload-unfit.yaml", "streams: {news: , cam: }\n");
-    let text = "publisher: {hls: {live_window: 7}}\nfan_out: {workers: 2}\n\
-                streams: {news: {stream_key: geheim, protocols: {mpegts: false, dash: false}}, cam: {protocols: {dash: false}}}\n";
+fn what_needs_a_restart_is_named_each_time_and_a_stream_is_changed_as_a_whole() {
+    let (mut server, path) = start("reload-all.yaml", &format!("{QUICK}streams: {{news: , cam: }}\n"));
+    publish(&server, "news", "track_1");
+    let mut viewer = watch(&server, "news");
+    let mut seen = packets(&mut viewer, 100);
+    let text = "publisher: {hls: {live_segment_sec: 1, live_window: 7}, dash: {live_segment_sec: 1}}\nfan_out: {workers: 2}\n\
+                streams:\n  news: {stream_key: geheim, takeover: false, protocols: {rtmp: false, dash: false}}\n  \
+                cam: {inputs: [{url: 'file:///nowhere/a.flv'}], protocols: {mpegts: false}}\n";
     for times in 0..2 {
         let log = reload(&mut server, &path, text).join("\n");
         assert!(log.contains("restart of the program: publisher.hls.live_window, fan_out.workers"), "{log}");
-        assert!(log.contains("protocols.mpegts, stream_key changed"), "{log}");
-        assert!(log.contains("stream=news") && !log.contains("geheim"), "{log}");
-        assert!(log.contains(&format!("hls_dash_restarted={}", 1 - times)), "{log}");
-        assert!(log.contains("left_as_they_were=1") && log.contains("settings_left=2"), "{log}");
+        let (stopped, inputs) = if times == 0 { (3, 1) } else { (0, 0) };
+        assert_eq!(log.matches("input file:///nowhere/a.flv added").count(), inputs, "{log}");
+        assert!(
+            log.contains(&format!("outputs_stopped={stopped}")) && log.contains("settings_left=2"),
+            "{log}"
+        );
+        assert!(log.contains("failed=0") && log.contains("publishers_ended=0"), "{log}");
+        assert!(!log.contains("geheim"), "{log}");
         let status = server.status();
         let outputs = |n: usize| status["streams"][n]["outputs"].clone();
-        assert_eq!((&outputs(0)["dash"], &outputs(0)["mpegts"]), (&().into(), &"/cam/mpegts".into()));
-        assert_eq!(
-            (&outputs(1)["dash"], &outputs(1)["mpegts"]),
-            (&"/news/index.mpd".into(), &"/news/mpegts".into()),
-            "never half of a stream"
-        );
+        assert_eq!((&outputs(0)["dash"], &outputs(0)["mpegts"]), (&"/cam/index.mpd".into(), &().into()));
+        assert_eq!((&outputs(1)["dash"], &outputs(1)["rtmp"]), (&().into(), &().into()));
+        assert_eq!(outputs(1)["mpegts"], "/news/mpegts");
+        seen.extend(packets(&mut viewer, 200));
     }
+    assert!(is_continuous(&seen), "the viewer lost something");
+    let error = server.poll(|server| {
+        let error = server.status()["streams"][0]["last_error"]["message"].clone();
+        error.as_str().map(str::to_owned)
+    });
+    assert!(error.contains("/nowhere/a.flv: No such file"), "{error}");
+}
+
+#[test]
+fn listeners_move_and_who_is_connected_stays() {
+    let (mut server, path) = start("reload-listen.yaml", "streams: {news: }\n");
+    publish(&server, "news", "track_1");
+    let mut viewer = watch(&server, "news");
+    let mut seen = packets(&mut viewer, 100);
+    let before = [&server.status()["rtmp"], &server.status()["rtsp"]]
+        .map(|url| url.as_str().expect("it listens").to_owned());
+    let connect = |url: &str| TcpStream::connect(url.split("://").nth(1).expect("a host"));
+    // The environment has the system choose the port, so that another address is another port as well.
+    let text = "listeners: {rtmp: {enabled: false}, rtsp: {listen_host: 127.0.0.2}}\nstreams: {news: }\n";
+    let log = reload(&mut server, &path, text).join("\n");
+    assert!(log.contains("listeners_moved=2") && log.contains("settings_left=0"), "{log}");
+    assert!(log.contains("publishers_ended=0") && log.contains("unchanged=1"), "{log}");
+    let status = server.status();
+    assert!(status["rtmp"].is_null() && connect(&before[0]).is_err(), "{status}");
+    let moved = status["rtsp"].as_str().expect("it listens");
+    assert!(moved.starts_with("rtsp://127.0.0.2:"), "{moved}");
+    assert!(connect(moved).is_ok() && connect(&before[1]).is_err());
+    seen.extend(packets(&mut viewer, 300));
+    assert!(is_continuous(&seen), "the publisher lost something");
+    let log = reload(&mut server, &path, "streams: {news: }\n").join("\n");
+    assert!(log.contains("listeners_moved=2"), "{log}");
+    publish(&server, "news", "track_1");
 }
 
 #[test]
@@ -183,6 +221,7 @@ fn pushes_are_changed_one_by_one_and_no_line_of_the_log_has_a_key() {
 
     let other = stream(&[push("a", ", comment: main"), push("c", ", limit: 1")]);
     let log = reload(&mut server, &path, &other).join("\n");
+    assert!(log.contains("another comment for the push to rtmp://localhost:9/live/***"), "{log}");
     assert!(log.contains("pushes_started=1 pushes_stopped=1"), "{log}");
     assert!(log.contains("reason=Connect") && !log.contains("geheim"), "{log}");
     let after = server.poll(|server| {

@@ -1,0 +1,336 @@
+//! The listeners of media: opened before anything else starts, and moved while the program runs.
+
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use publisher::config::{self, Listener, Tls};
+use publisher::{Error, MediaListener, Service};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Host;
+
+/// What is spoken on a listener, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Name {
+    Rtmp,
+    Rtmps,
+    Rtsp,
+    Rtsps,
+}
+
+impl Name {
+    const ALL: [Self; 4] = [Self::Rtmp, Self::Rtmps, Self::Rtsp, Self::Rtsps];
+
+    /// For people.
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Rtmp => "RTMP",
+            Self::Rtmps => "RTMPS",
+            Self::Rtsp => "RTSP",
+            Self::Rtsps => "RTSPS",
+        }
+    }
+
+    fn of(self, settings: &config::Listeners) -> &Listener {
+        match self {
+            Self::Rtmp => &settings.rtmp,
+            Self::Rtmps => &settings.rtmps,
+            Self::Rtsp => &settings.rtsp,
+            Self::Rtsps => &settings.rtsps,
+        }
+    }
+
+    fn set(self, settings: &mut config::Listeners, listener: Listener) {
+        *match self {
+            Self::Rtmp => &mut settings.rtmp,
+            Self::Rtmps => &mut settings.rtmps,
+            Self::Rtsp => &mut settings.rtsp,
+            Self::Rtsps => &mut settings.rtsps,
+        } = listener;
+    }
+
+    fn has_tls(self) -> bool {
+        matches!(self, Self::Rtmps | Self::Rtsps)
+    }
+
+    /// Opens it as the service's settings of now say.
+    fn bind(self, service: &Arc<Service>) -> Result<Option<MediaListener>, Error> {
+        match self {
+            Self::Rtmp => service.bind_rtmp(),
+            Self::Rtmps => service.bind_rtmps(),
+            Self::Rtsp => service.bind_rtsp(),
+            Self::Rtsps => service.bind_rtsps(),
+        }
+    }
+}
+
+/// Scheme, host and port of listeners for a client on this machine, as they are now.
+#[derive(Clone, Default)]
+pub(crate) struct Urls(Arc<RwLock<Shown>>);
+
+#[derive(Default)]
+struct Shown {
+    rtmp: Option<String>,
+    rtsp: Option<String>,
+}
+
+impl Urls {
+    /// With these.
+    #[cfg(test)]
+    pub(crate) fn new(rtmp: &str, rtsp: &str) -> Self {
+        Self(Arc::new(RwLock::new(Shown { rtmp: Some(rtmp.to_owned()), rtsp: Some(rtsp.to_owned()) })))
+    }
+
+    /// Of RTMP, where it listens.
+    pub(crate) fn rtmp(&self) -> Option<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).rtmp.clone()
+    }
+
+    /// The same of RTSP.
+    pub(crate) fn rtsp(&self) -> Option<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).rtsp.clone()
+    }
+
+    fn note(&self, name: Name, settings: &Listener, listener: Option<&MediaListener>) -> io::Result<()> {
+        let url = |scheme, usual| url(scheme, usual, settings, listener);
+        let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match name {
+            Name::Rtmp => shown.rtmp = url("rtmp", 1935)?,
+            Name::Rtsp => shown.rtsp = url("rtsp", 554)?,
+            Name::Rtmps | Name::Rtsps => {}
+        }
+        Ok(())
+    }
+}
+
+/// Scheme, host and port of a listener for a client on this machine; the scheme's own port is left out.
+fn url(
+    scheme: &str,
+    usual: u16,
+    settings: &Listener,
+    listener: Option<&MediaListener>,
+) -> io::Result<Option<String>> {
+    let Some(listener) = listener else { return Ok(None) };
+    let host = Host::of(settings.listen_host).in_url();
+    let port = listener.local_addr()?.port();
+    Ok(Some(if port == usual { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") }))
+}
+
+/// A listener that is open.
+enum Open {
+    /// Nobody is served yet.
+    Bound(MediaListener),
+    Running {
+        cancel: CancellationToken,
+        task: JoinHandle<()>,
+    },
+}
+
+/// All of them.
+pub(crate) struct Listeners {
+    service: Arc<Service>,
+    /// Ends them.
+    stop: CancellationToken,
+    /// What they were opened with.
+    applied: config::Listeners,
+    tls: Option<Tls>,
+    open: Vec<(Name, Open)>,
+    urls: Urls,
+}
+
+/// What became of listeners that are to be others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Moved {
+    /// Opened, closed, or elsewhere.
+    pub(crate) moved: usize,
+    /// Left where they were, for they could not be opened as wanted.
+    pub(crate) failed: usize,
+}
+
+impl Listeners {
+    /// Opens those that are enabled. They run after [`Listeners::run`], until `stop`.
+    ///
+    /// # Errors
+    /// What keeps one from being opened.
+    pub(crate) fn bind(
+        service: &Arc<Service>,
+        applied: config::Listeners,
+        tls: Option<Tls>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let (mut open, urls) = (Vec::new(), Urls::default());
+        for name in Name::ALL {
+            let listener = name.bind(service)?;
+            urls.note(name, name.of(&applied), listener.as_ref())?;
+            open.extend(listener.map(|listener| (name, Open::Bound(listener))));
+        }
+        Ok(Self { service: Arc::clone(service), stop, applied, tls, open, urls })
+    }
+
+    /// Where they are, also later.
+    pub(crate) fn urls(&self) -> Urls {
+        self.urls.clone()
+    }
+
+    /// Serves who comes.
+    pub(crate) fn run(&mut self) -> io::Result<()> {
+        for (name, open) in std::mem::take(&mut self.open) {
+            let open = match open {
+                Open::Bound(listener) => self.serve(name, listener)?,
+                running @ Open::Running { .. } => running,
+            };
+            self.open.push((name, open));
+        }
+        Ok(())
+    }
+
+    fn serve(&self, name: Name, listener: MediaListener) -> io::Result<Open> {
+        tracing::info!(address = %listener.local_addr()?, "{} listens", name.shown());
+        let cancel = self.stop.child_token();
+        Ok(Open::Running { task: tokio::spawn(listener.run(cancel.clone())), cancel })
+    }
+
+    /// Moves those that are to be elsewhere; whoever is connected stays. One that cannot be opened as wanted stays where it
+    /// was, and is tried again by the next call. Ports for UDP are those of who comes from now on.
+    pub(crate) async fn change(&mut self, wanted: &config::Listeners, tls: Option<&Tls>) -> Moved {
+        let mut moved = Moved::default();
+        let tls_differs = self.tls.as_ref() != tls;
+        let before = (self.applied.clone(), self.tls.clone());
+        self.applied.rtsp_udp_ports = wanted.rtsp_udp_ports.clone();
+        for name in Name::ALL {
+            let listener = name.of(wanted);
+            let shows_another = name.has_tls() && listener.enabled && tls_differs;
+            if name.of(&before.0) == listener && !shows_another {
+                continue;
+            }
+            match self.move_one(name, listener, tls).await {
+                Ok(()) => moved.moved += 1,
+                Err(error) => {
+                    moved.failed += 1;
+                    tracing::error!(%error, "{} stays as it was", name.shown());
+                }
+            }
+        }
+        if moved.failed == 0 {
+            self.tls = tls.cloned();
+        }
+        self.service.set_listeners(self.applied.clone());
+        self.service.set_tls(self.tls.clone());
+        moved
+    }
+
+    async fn move_one(&mut self, name: Name, wanted: &Listener, tls: Option<&Tls>) -> anyhow::Result<()> {
+        let old = name.of(&self.applied).clone();
+        let mut settings = self.applied.clone();
+        name.set(&mut settings, wanted.clone());
+        self.service.set_listeners(settings.clone());
+        self.service.set_tls(tls.cloned());
+        let bound = match name.bind(&self.service) {
+            // It is in its own way.
+            Err(Error::Listen { .. }) if old.enabled && old.port == wanted.port => {
+                self.close(name).await;
+                match name.bind(&self.service) {
+                    Ok(listener) => listener,
+                    Err(error) => {
+                        self.open_again(name)?;
+                        return Err(error.into());
+                    }
+                }
+            }
+            bound => bound?,
+        };
+        self.urls.note(name, wanted, bound.as_ref())?;
+        self.close(name).await;
+        if let Some(listener) = bound {
+            let running = self.serve(name, listener)?;
+            self.open.push((name, running));
+        } else {
+            tracing::info!("{} listens no more", name.shown());
+        }
+        self.applied = settings;
+        Ok(())
+    }
+
+    /// Opens one where it was before.
+    fn open_again(&mut self, name: Name) -> anyhow::Result<()> {
+        self.service.set_listeners(self.applied.clone());
+        self.service.set_tls(self.tls.clone());
+        if let Some(listener) = name.bind(&self.service)? {
+            let running = self.serve(name, listener)?;
+            self.open.push((name, running));
+        }
+        Ok(())
+    }
+
+    /// Takes nobody in any more. Connections go on.
+    async fn close(&mut self, name: Name) {
+        let Some(place) = self.open.iter().position(|(open, _)| *open == name) else { return };
+        if let (_, Open::Running { cancel, task }) = self.open.swap_remove(place) {
+            cancel.cancel();
+            // A failure of its own was told by the hook.
+            let _ = task.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    fn here(port: u16) -> Listener {
+        Listener { enabled: true, listen_host: Some(std::net::Ipv4Addr::LOCALHOST.into()), port }
+    }
+
+    fn port(url: Option<String>) -> u16 {
+        let url = url.expect("it listens");
+        url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+    }
+
+    #[tokio::test]
+    async fn a_listener_moves_and_one_that_cannot_stays() {
+        let service = Service::for_testing();
+        let off = Listener { enabled: false, ..here(0) };
+        let applied = config::Listeners {
+            rtmp: here(0),
+            rtmps: off.clone(),
+            rtsp: here(0),
+            rtsps: off.clone(),
+            ..config::Listeners::default()
+        };
+        service.set_listeners(applied.clone());
+        let mut listeners =
+            Listeners::bind(&service, applied.clone(), None, CancellationToken::new()).expect("bound");
+        listeners.run().expect("running");
+        let urls = listeners.urls();
+        let (rtmp, rtsp) = (port(urls.rtmp()), port(urls.rtsp()));
+        let connect = |port: u16| TcpStream::connect(("127.0.0.1", port));
+        let old = connect(rtmp).await.expect("it listens");
+
+        // Elsewhere: with another address of this machine at the same port.
+        let elsewhere =
+            Listener { listen_host: Some("127.0.0.2".parse().expect("an address")), ..here(rtmp) };
+        let wanted = config::Listeners { rtmp: elsewhere, ..applied.clone() };
+        assert_eq!(listeners.change(&wanted, None).await, Moved { moved: 1, failed: 0 });
+        assert_eq!(urls.rtmp(), Some(format!("rtmp://127.0.0.2:{rtmp}")));
+        assert!(connect(rtmp).await.is_err() && connect(rtsp).await.is_ok());
+        TcpStream::connect(("127.0.0.2", rtmp)).await.expect("it has moved");
+        assert!(old.peer_addr().is_ok());
+        assert_eq!(listeners.change(&wanted, None).await, Moved::default(), "nothing is left to do");
+
+        // Its own port on all addresses: it is in its own way, and so is closed first.
+        let all = config::Listeners { rtmp: Listener { listen_host: None, ..here(rtmp) }, ..applied.clone() };
+        assert_eq!(listeners.change(&all, None).await, Moved { moved: 1, failed: 0 });
+        connect(rtmp).await.expect("it has moved");
+
+        // Where somebody else is; TLS without a certificate; and what is off is closed all the same.
+        let wanted = config::Listeners { rtmp: here(rtsp), rtmps: here(0), rtsp: off, ..applied };
+        assert_eq!(listeners.change(&wanted, None).await, Moved { moved: 1, failed: 2 });
+        assert_eq!((port(urls.rtmp()), urls.rtsp()), (rtmp, None));
+        assert!(connect(rtmp).await.is_ok() && connect(rtsp).await.is_err());
+        assert_eq!(listeners.change(&wanted, None).await, Moved { moved: 1, failed: 1 }, "it is tried again");
+        service.shutdown().await;
+    }
+}
