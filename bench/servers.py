@@ -4,7 +4,7 @@ import contextlib
 import os
 
 from harness import http
-from harness.process import Process, until
+from harness.process import Process, run, until
 from harness.server import Server, free_port
 
 SERVER_CORE, TOOL_CORE = '0', '1'
@@ -148,6 +148,34 @@ class Nginx:
 
     def stop(self):
         """Through its master: a worker that is killed first comes back and keeps the port"""
+        if self.process:
+            self.process.stop()
+
+
+class Libsrt:
+    """reference/libsrt.c: what the C library needs to send one stream to many"""
+
+    LIBRARY = 'libsrt-gnutls.so.1.5'
+
+    def __init__(self, folder, bits_per_second, tick_ms=40):
+        self.folder, self.port, self.process = folder, free_port(), None
+        self.arguments = [str(int(bits_per_second)), str(tick_ms), '7200']
+
+    def start(self):
+        program, source = os.path.join(self.folder, 'libsrt'), os.path.join(os.path.dirname(__file__), 'reference', 'libsrt.c')
+        status, said = run(['gcc', '-O2', '-Wall', source, '-o', program, '-l:' + self.LIBRARY, '-lpthread'], program + '.make.log', 60)
+        assert status == 0, '%s is missing, or a C compiler (apt-get install srt-tools gcc):\n%s' % (self.LIBRARY, said)
+        self.process = pinned([program, str(self.port), *self.arguments], SERVER_CORE, program + '.log')
+        until(lambda: 'listening' in self.process.output(), 10, 'libsrt to listen')
+        return self
+
+    def told(self, name='libsrt', **urls):
+        return described(name, self.process.child.pid, urls)
+
+    def srt(self, name='x'):
+        return 'srt://127.0.0.1:%d?streamid=live/%s' % (self.port, name)
+
+    def stop(self):
         if self.process:
             self.process.stop()
 

@@ -62,6 +62,8 @@ enum Command {
         #[arg(long)]
         udp: bool,
     },
+    /// Players over SRT; the URL ends with ?streamid=ID
+    SrtPlay(play::Options),
     /// Players of HLS: poll the playlist, take each new segment
     Hls(fetch::HlsOptions),
     /// GET loops without a pause: what a server of files can do
@@ -132,6 +134,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::RtmpPlay(options) => player(play::Kind::RtmpPlay, options),
         Command::RtspPlay { options, udp: false } => player(play::Kind::RtspPlay, options),
         Command::RtspPlay { options, udp: true } => player(play::Kind::RtspPlayUdp, options),
+        Command::SrtPlay(options) => player(play::Kind::SrtPlay, options),
         Command::Hls(options) => {
             print(&fetch::hls(options, Watch::start(&options.watched)?, &progress)?, json)
         }

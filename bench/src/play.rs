@@ -1,4 +1,4 @@
-//! Players that pull an endless stream: HTTP, RTMP, RTSP over TCP and UDP.
+//! Players that pull an endless stream: HTTP, RTMP, RTSP over TCP and UDP, SRT.
 //!
 //! Each is cheap, so that one core of them loads one core of any server. After the first media the kernel drops the
 //! bytes ([`crate::net::discard`]), and most clients are read in batches, so that the server does not pay for a wake-up
@@ -11,20 +11,23 @@ mod http;
 mod report;
 mod rtmp;
 mod rtsp;
+mod srt;
 mod udp;
 
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use bytes::BytesMut;
 
-use crate::load::Load;
+use crate::load::{Load, Schedule};
 use crate::net;
 use crate::progress::Progress;
 use crate::target::Target;
 use crate::usage::{Watch, Watched};
 
+use client::Outcome;
 pub(crate) use report::Report;
 
 /// What to play with.
@@ -38,6 +41,8 @@ pub(crate) enum Kind {
     RtspPlay,
     /// RTSP with RTP over UDP.
     RtspPlayUdp,
+    /// SRT.
+    SrtPlay,
 }
 
 impl Kind {
@@ -48,6 +53,7 @@ impl Kind {
             Self::RtmpPlay => "rtmp-play",
             Self::RtspPlay => "rtsp-play",
             Self::RtspPlayUdp => "rtsp-play-udp",
+            Self::SrtPlay => "srt-play",
         }
     }
 
@@ -56,6 +62,7 @@ impl Kind {
             Self::HttpPull => "http",
             Self::RtmpPlay => "rtmp",
             Self::RtspPlay | Self::RtspPlayUdp => "rtsp",
+            Self::SrtPlay => "srt",
         }
     }
 
@@ -64,12 +71,29 @@ impl Kind {
         if self == Self::RtspPlayUdp { 5 } else { 1 }
     }
 
+    /// Plays with these numbers and URLs until the window is over.
+    fn play(
+        self,
+        address: SocketAddr,
+        players: Vec<(usize, Target)>,
+        schedule: Schedule,
+        batch: Option<Duration>,
+    ) -> anyhow::Result<Vec<Outcome>> {
+        if self == Self::SrtPlay {
+            return srt::run(address, players, schedule, batch);
+        }
+        let connected = players.into_iter().map(|(number, url)| Ok((number, self.protocol(url)?)));
+        group::run(address, connected.collect::<anyhow::Result<_>>()?, schedule, batch)
+    }
+
+    /// What is said over the connection of a player.
     fn protocol(self, target: Target) -> anyhow::Result<Box<dyn Protocol>> {
         Ok(match self {
             Self::HttpPull => Box::new(http::Pull::new(target)),
             Self::RtmpPlay => Box::new(rtmp::Play::new(&target)?),
             Self::RtspPlay => Box::new(rtsp::Play::new(target, None)),
             Self::RtspPlayUdp => Box::new(rtsp::Play::new(target, Some(udp::Media::default()))),
+            Self::SrtPlay => bail!("SRT has no connection of TCP"),
         })
     }
 }
@@ -135,8 +159,7 @@ pub(crate) fn run(
     let every = n.div_ceil(options.reading.probes.clamp(1, n));
     for number in 0..n {
         let probe = options.reading.probes > 0 && number % every == 0;
-        let protocol = kind.protocol(options.url.numbered(number % load.streams))?;
-        groups[usize::from(!probe)].1.push((number, protocol));
+        groups[usize::from(!probe)].1.push((number, options.url.numbered(number % load.streams)));
     }
     progress.say(format_args!(
         "{n} clients of {}: measuring for {} s, {:.0} s from now",
@@ -148,7 +171,7 @@ pub(crate) fn run(
     let address = options.url.address;
     let (outcomes, measured) = thread::scope(|scope| {
         let groups = groups.map(|(probe, clients)| {
-            scope.spawn(move || group::run(address, clients, schedule, (!probe).then_some(batch)))
+            scope.spawn(move || kind.play(address, clients, schedule, (!probe).then_some(batch)))
         });
         let measured = watch.measure(schedule.window);
         let outcomes = groups.map(|group| group.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))));

@@ -6,16 +6,16 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 
-/// A URL on this machine: `http`, `rtmp` or `rtsp`.
+/// A URL on this machine: `http`, `rtmp`, `rtsp` or `srt`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Target {
-    /// `http`, `rtmp` or `rtsp`.
+    /// `http`, `rtmp`, `rtsp` or `srt`.
     pub(crate) scheme: String,
     /// Host and port as the URL has them, for the `Host` header and the like.
     pub(crate) authority: String,
     /// Where to connect to; always loopback.
     pub(crate) address: SocketAddr,
-    /// Path and query, with the leading slash.
+    /// Path and query, with the leading slash; of SRT the query may stand alone.
     pub(crate) path: String,
 }
 
@@ -50,10 +50,11 @@ impl FromStr for Target {
             "http" => 80,
             "rtmp" => 1935,
             "rtsp" => 554,
-            _ => bail!("scheme {scheme}:// is not known; http, rtmp and rtsp are"),
+            "srt" => 9999,
+            _ => bail!("scheme {scheme}:// is not known; http, rtmp, rtsp and srt are"),
         };
-        let (authority, path) = match rest.find('/') {
-            Some(slash) => rest.split_at(slash),
+        let (authority, path) = match rest.find(['/', '?']) {
+            Some(end) => rest.split_at(end),
             None => (rest, "/"),
         };
         let has_port =
@@ -97,6 +98,8 @@ mod tests {
         assert_eq!(url.address, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(url.to_string(), "http://127.0.0.1:8080/x/mpegts?token=1");
         assert_eq!(parsed("http://127.0.0.1").path, "/");
+        let srt = parsed("srt://127.0.0.1:9998?streamid=live/x");
+        assert_eq!((srt.address.port(), srt.path.as_str()), (9998, "?streamid=live/x"));
         assert_eq!(parsed("rtmp://127.0.0.1/live/x").address.port(), 1935);
         assert_eq!(parsed("rtsp://[::1]/x").address, "[::1]:554".parse().unwrap());
         assert_eq!(parsed("rtsp://[::1]:8554/x").address.port(), 8554);
@@ -109,7 +112,7 @@ mod tests {
             "http://10.0.0.1:80/",
             "https://127.0.0.1/",
             "127.0.0.1:80",
-            "srt://127.0.0.1",
+            "udp://127.0.0.1",
         ] {
             assert!(url.parse::<Target>().is_err(), "{url}");
         }

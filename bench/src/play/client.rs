@@ -195,7 +195,7 @@ impl Client {
 }
 
 /// Looks for stamps, and notes how old they are if they count.
-fn note_stamps(scanner: &mut Scanner, bytes: &[u8], they_count: bool, ages_ms: &mut Vec<f64>) {
+pub(super) fn note_stamps(scanner: &mut Scanner, bytes: &[u8], they_count: bool, ages_ms: &mut Vec<f64>) {
     let now = stamp::wall_clock();
     let stamps = scanner.feed(bytes);
     if they_count {

@@ -38,11 +38,11 @@ pub(crate) struct Report {
     pub(crate) lat_p50_ms: Option<f64>,
     pub(crate) lat_p99_ms: Option<f64>,
     pub(crate) lat_max_ms: Option<f64>,
-    /// Over UDP: RTP packets that came, and those that are missing by their numbers.
+    /// Over UDP: packets that came, and those that are missing by their numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) rtp_packets: Option<u64>,
+    pub(crate) packets: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) rtp_lost: Option<u64>,
+    pub(crate) lost: Option<u64>,
     #[serde(flatten)]
     pub(crate) usage: Usage,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ impl Report {
             players.iter().flat_map(|player| player.latencies_ms.iter().copied()).collect();
         let at = |values: &mut Vec<f64>, share| percentile(values, share).map(rounded);
         let datagrams = || players.iter().filter_map(|player| player.datagrams);
-        let (rtp_packets, rtp_lost) = match datagrams().next() {
+        let (packets, lost) = match datagrams().next() {
             Some(_) => (
                 Some(datagrams().map(|count| count.packets).sum()),
                 Some(datagrams().map(|count| count.lost).sum()),
@@ -95,8 +95,8 @@ impl Report {
             lat_p50_ms: at(&mut ages, 0.5),
             lat_p99_ms: at(&mut ages, 0.99),
             lat_max_ms: at(&mut ages, 1.0),
-            rtp_packets,
-            rtp_lost,
+            packets,
+            lost,
             usage: measured.usage(n, gigabits),
             first_error: players.into_iter().find_map(|player| player.error),
         }
@@ -126,7 +126,7 @@ impl fmt::Display for Report {
                 self.lat_n
             )?;
         }
-        if let (Some(packets), Some(lost)) = (self.rtp_packets, self.rtp_lost) {
+        if let (Some(packets), Some(lost)) = (self.packets, self.lost) {
             write!(f, "\n  packets      {packets} came, {lost} did not")?;
         }
         self.usage.fmt(f)?;
@@ -164,8 +164,8 @@ pub(crate) mod tests {
             lat_p50_ms: Some(21.5),
             lat_p99_ms: Some(41.0),
             lat_max_ms: Some(60.0),
-            rtp_packets: None,
-            rtp_lost: None,
+            packets: None,
+            lost: None,
             usage: Usage {
                 server: Some(Server {
                     srv_cpu_pct: 18.0,
@@ -202,7 +202,7 @@ http-pull http://127.0.0.1:8080/x/mpegts: 1000 clients, 8 s
 
     #[test]
     fn what_is_lost_is_said_of_udp() {
-        let report = Report { rtp_packets: Some(1000), rtp_lost: Some(3), ..sample() };
+        let report = Report { packets: Some(1000), lost: Some(3), ..sample() };
         assert!(report.to_string().contains("\n  packets      1000 came, 3 did not\n"));
     }
 

@@ -22,6 +22,7 @@ pub(super) enum Workload {
     Rtmp,
     Rtsp,
     RtspUdp,
+    Srt,
     Hls,
     Get,
     Publish,
@@ -46,8 +47,8 @@ const DATAGRAMS: &[Column] = &[
     ("p99 ms", "lat_p99_ms", 1),
     ("first media ms", "first_p50_ms", 1),
     ("at full rate", "full_rate", 0),
-    ("packets", "rtp_packets", 0),
-    ("lost", "rtp_lost", 0),
+    ("packets", "packets", 0),
+    ("lost", "lost", 0),
     ("kB per viewer", "rss_kb_per_client", 1),
 ];
 const HLS: &[Column] = &[
@@ -78,12 +79,13 @@ const PUBLISH: &[Column] = &[
 ];
 
 impl Workload {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::HttpTs,
         Self::HttpFlv,
         Self::Rtmp,
         Self::Rtsp,
         Self::RtspUdp,
+        Self::Srt,
         Self::Hls,
         Self::Get,
         Self::Publish,
@@ -97,6 +99,7 @@ impl Workload {
             Self::Rtmp => "rtmp",
             Self::Rtsp => "rtsp",
             Self::RtspUdp => "rtsp-udp",
+            Self::Srt => "srt",
             Self::Hls => "hls",
             Self::Get => "get",
             Self::Publish => "publish",
@@ -111,6 +114,7 @@ impl Workload {
             Self::Rtmp => format!("RTMP play, {n} viewers"),
             Self::Rtsp => format!("RTSP over TCP, {n} viewers"),
             Self::RtspUdp => format!("RTSP over UDP, {n} viewers"),
+            Self::Srt => format!("SRT, {n} viewers"),
             Self::Hls => format!("HLS, {n} players"),
             Self::Get => format!("GET loop, {n} connections"),
             Self::Publish => format!("RTMP ingest, {n} publishers"),
@@ -129,7 +133,7 @@ impl Workload {
 
     pub(super) fn columns(self) -> &'static [Column] {
         match self {
-            Self::RtspUdp => DATAGRAMS,
+            Self::RtspUdp | Self::Srt => DATAGRAMS,
             Self::Hls => HLS,
             Self::Get => GET,
             Self::Publish => PUBLISH,
@@ -167,6 +171,7 @@ impl Workload {
             Self::Rtmp => play(play::Kind::RtmpPlay, url, options, watch, progress)?,
             Self::Rtsp => play(play::Kind::RtspPlay, url, options, watch, progress)?,
             Self::RtspUdp => play(play::Kind::RtspPlayUdp, url, options, watch, progress)?,
+            Self::Srt => play(play::Kind::SrtPlay, url, options, watch, progress)?,
             Self::Hls => {
                 let load = options.load(n);
                 serde_json::to_value(fetch::hls(&fetch::HlsOptions { url, load, watched }, watch, progress)?)?
