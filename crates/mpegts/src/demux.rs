@@ -42,6 +42,8 @@ const CLOCK_WRAP: u64 = WRAP * 300;
 const CLOCK_JUMP: u64 = 27_000_000;
 /// Stamps of data may be so far from the program's clock, in 90 kHz: 10 s.
 const PLAUSIBLE: u64 = 900_000;
+/// In fewer bytes fewer packets are proof of a transport stream.
+const SHORT_BYTES: usize = 5 * 204;
 /// Streams of a program; more are not looked at.
 const MAX_STREAMS: usize = 64;
 /// Kinds of unsupported things that are remembered, and so said once; what comes after those is not said.
@@ -351,6 +353,17 @@ impl Demux {
         };
         self.programs.known.iter().map(program).collect()
     }
+}
+
+/// Whether bytes, the first of a file, are those of a transport stream, of packets of 188, 192 or 204 bytes. Something else may be
+/// before it.
+pub fn is_transport_stream(bytes: &[u8]) -> bool {
+    let mut sync = Sync::default();
+    sync.push(bytes);
+    if bytes.len() < SHORT_BYTES {
+        sync.finish();
+    }
+    sync.next_packet().is_some()
 }
 
 /// What waits to be fetched, and what all streams know.

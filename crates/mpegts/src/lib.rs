@@ -6,7 +6,7 @@
 //! every HLS segment. What belongs to one viewer alone, the splice after a skip, is made by [`Mux::splice`].
 //!
 //! [`Demux`] makes access units of whatever bytes come, with the stamps that they came with: a timeline is the owner's
-//! business, as are sockets, files, and RTP, of which [`rtp_payload`] knows where a packet's transport stream is.
+//! business, as are sockets, files and RTP.
 //! [`shift_splice`] moves what SCTE-35 says to another timeline.
 //!
 //! Inside: `packet` writes packets, `psi` and `program` the tables,
@@ -29,16 +29,14 @@ mod packet;
 mod pes;
 mod program;
 mod psi;
-mod rtp;
 mod splice;
 
 pub use clock::{LEAD, START};
-pub use demux::Demux;
+pub use demux::{Demux, is_transport_stream};
 pub use error::Error;
 pub use es::is_splice_info;
 pub use mux::{Mux, Omitted};
 pub use psi::{PAT_PID, PMT_PID};
-pub use rtp::payload as rtp_payload;
 pub use splice::shift as shift_splice;
 
 /// Bytes of one transport packet (2.4.3.2).

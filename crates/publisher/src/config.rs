@@ -2,6 +2,7 @@
 //! configuration file and the API have types of their own in `server` and end here.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,7 +54,7 @@ pub struct Listener {
     /// Off: the listener is not opened.
     pub enabled: bool,
     /// Address to bind; none is every address, IPv4 and IPv6.
-    pub listen_host: Option<std::net::IpAddr>,
+    pub listen_host: Option<IpAddr>,
     /// TCP or UDP port; 0 lets the system choose, for tests.
     pub port: u16,
 }
@@ -176,16 +177,51 @@ pub enum Source {
     Publish,
     /// A file is read in real time.
     File {
-        /// An FLV file.
+        /// A transport stream or an FLV file: what it holds says which.
         path: PathBuf,
         /// Begin again at its end, timestamps going on.
         looped: bool,
+        /// The program of a transport stream; without it the first with sound or pictures.
+        program: Option<u16>,
     },
+    /// A transport stream comes in datagrams.
+    Datagrams(Datagrams),
     /// An FLV file that is in memory: the demo clip.
     Clip {
         /// The file's bytes.
         flv: &'static [u8],
     },
+}
+
+/// A transport stream in datagrams of UDP, as it is or in RTP: what comes says which.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Datagrams {
+    /// What it is called in status and log.
+    pub url: String,
+    /// A multicast group, or an address of ours; the unspecified one is every address. And the port.
+    pub address: SocketAddr,
+    /// Where the group is joined; without it the system chooses.
+    pub interface: Option<Interface>,
+    /// Datagrams of others than this one are not taken; a group of IPv4 is joined for this source alone.
+    pub source: Option<IpAddr>,
+    /// Bytes that the system may hold for us, 2 MiB by default.
+    pub buffer_bytes: usize,
+    /// The program that is taken; without it the first with sound or pictures.
+    pub program: Option<u16>,
+}
+
+impl Datagrams {
+    /// Bytes that the system may hold by default.
+    pub const BUFFER_BYTES: usize = 2 << 20;
+}
+
+/// A network interface.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Interface {
+    /// By its name.
+    Name(String),
+    /// By an address that it has.
+    Address(IpAddr),
 }
 
 /// Which outputs a stream has.

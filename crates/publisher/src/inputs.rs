@@ -1,4 +1,4 @@
-//! The sources of our own that feed a running stream: files. Each has a task, and is begun and ended without the others.
+//! The sources of our own that feed a running stream: files and datagrams. Each has a task, and is begun and ended without the others.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Input, Source};
-use crate::ingest::file;
+use crate::ingest::{file, udp};
 use crate::service::{Publication, Service};
 use crate::session::{Ended, Opening, Session};
 use crate::stream::Running;
@@ -52,6 +52,7 @@ pub(crate) fn shown(source: &Source) -> String {
         Source::Publish => "publish://".to_owned(),
         Source::File { path, .. } => format!("file://{}", path.display()),
         Source::Clip { .. } => "bundled clip".to_owned(),
+        Source::Datagrams(datagrams) => datagrams.url.clone(),
     }
 }
 
@@ -119,17 +120,21 @@ impl Service {
             session: Mutex::default(),
         });
         let (service, of_stream) = (Arc::clone(self), Arc::clone(running));
-        let task = match source {
+        let file = |source| file::run(service.clone(), of_stream.clone(), Arc::clone(&feeder), source);
+        match source {
             Source::Publish => return,
-            Source::File { path, looped } => {
-                let source = file::Source::path(path.clone(), *looped);
-                file::run(service, of_stream, Arc::clone(&feeder), source)
+            Source::File { path, looped, program } => {
+                let task = file(file::Source::path(path.clone(), *looped, *program));
+                feeder.tasks.spawn(running.tasks.track_future(task));
             }
             Source::Clip { flv } => {
-                file::run(service, of_stream, Arc::clone(&feeder), file::Source::clip(flv))
+                feeder.tasks.spawn(running.tasks.track_future(file(file::Source::clip(flv))));
             }
-        };
-        feeder.tasks.spawn(running.tasks.track_future(task));
+            Source::Datagrams(input) => {
+                let task = udp::run(service, of_stream, Arc::clone(&feeder), input.clone());
+                feeder.tasks.spawn(running.tasks.track_future(task));
+            }
+        }
         running.inputs.lock().push(feeder);
     }
 
@@ -147,7 +152,7 @@ mod tests {
 
     #[test]
     fn only_sources_of_our_own_that_differ_are_begun_and_ended() {
-        let file = |name: &str| Source::File { path: name.into(), looped: true };
+        let file = |name: &str| Source::File { path: name.into(), looped: true, program: None };
         let inputs = |sources: &[Source]| -> Vec<Input> {
             let numbered = sources.iter().cloned().zip(0..);
             numbered.map(|(source, priority)| Input { source, priority }).collect()

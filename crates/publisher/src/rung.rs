@@ -51,6 +51,8 @@ pub(crate) struct Rung {
     unsupported: Mutex<BTreeSet<String>>,
     /// What the source promises and does not send, as sentences.
     missing: Mutex<Vec<String>>,
+    /// What is to be known of the input, whether a source is there or not, as sentences.
+    input: Mutex<Vec<String>>,
 }
 
 /// Why a publisher is not admitted to a stream.
@@ -111,6 +113,7 @@ impl Rung {
             damage_logged: Mutex::new(None),
             unsupported: Mutex::default(),
             missing: Mutex::default(),
+            input: Mutex::default(),
         }
     }
 
@@ -221,13 +224,22 @@ impl Rung {
         lock(&self.unsupported).insert(warning);
     }
 
+    /// Remembers what is to be known of the input, and logs what is new of it.
+    pub(crate) fn set_input(&self, notes: Vec<String>) {
+        self.replace_notes(&self.input, notes);
+    }
+
     /// Remembers what the source promises and does not send, and logs what is new of it.
     pub(crate) fn set_missing(&self, missing: Vec<String>) {
-        let mut known = lock(&self.missing);
-        for what in missing.iter().filter(|what| !known.contains(what)) {
+        self.replace_notes(&self.missing, missing);
+    }
+
+    fn replace_notes(&self, known: &Mutex<Vec<String>>, notes: Vec<String>) {
+        let mut known = lock(known);
+        for what in notes.iter().filter(|what| !known.contains(what)) {
             tracing::warn!(stream = %self.code, rendition = self.shown, "{what}");
         }
-        *known = missing;
+        *known = notes;
     }
 
     /// Logs what an access unit of the source brought about.
@@ -276,11 +288,9 @@ impl Rung {
             [self.ts.warnings(), self.cutting.warnings(), self.rtmp.warnings(), self.rtsp.warnings()];
         let of_outputs = of_outputs.into_iter().flatten();
         let silent = media.tracks.iter().any(|track| track.silent).then(|| SOUND_AWAY.to_owned());
-        of_outputs
-            .chain(silent)
-            .chain(lock(&self.missing).iter().cloned())
-            .chain(lock(&self.unsupported).iter().cloned())
-            .collect()
+        let of_input = [lock(&self.input).clone(), lock(&self.missing).clone()].into_iter().flatten();
+        let unsupported: Vec<_> = lock(&self.unsupported).iter().cloned().collect();
+        of_input.chain(of_outputs).chain(silent).chain(unsupported).collect()
     }
 
     /// The rung as seen from outside.

@@ -30,6 +30,10 @@ pub enum Protocol {
     Rtsps,
     /// A local file that is read in real time.
     File,
+    /// A transport stream in datagrams of UDP.
+    Udp,
+    /// A transport stream in RTP.
+    Rtp,
     /// HTTP MPEG-TS.
     MpegTs,
     /// HLS: a viewer is an estimate, by address and user agent.
@@ -119,6 +123,8 @@ impl fmt::Display for Protocol {
             Self::Rtsp => "rtsp",
             Self::Rtsps => "rtsps",
             Self::File => "file",
+            Self::Udp => "udp",
+            Self::Rtp => "rtp",
             Self::MpegTs => "mpegts",
             Self::Hls => "hls",
             Self::Dash => "dash",

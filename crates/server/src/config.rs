@@ -17,6 +17,7 @@ mod listen;
 mod push;
 mod read;
 mod service;
+mod source;
 mod stream;
 mod summary;
 mod tls;

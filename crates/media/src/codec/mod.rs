@@ -76,7 +76,7 @@ impl Codec {
             Self::Opus(_) => "Opus",
             Self::Flac(_) => "FLAC",
             Self::G711(_) => "G.711",
-            Self::Opaque(_) => "data",
+            Self::Opaque(config) => config.name(),
         }
     }
 
@@ -237,6 +237,7 @@ mod tests {
         assert_eq!((g711.kind(), g711.name(), g711.codec_string()), (Kind::Audio, "G.711", None));
         assert!(g711.is_random_access(&[]) && g711.audio().is_some());
         let opaque = Codec::Opaque(opaque::Config { stream_type: 0x86, descriptors: Bytes::new() });
+        assert_eq!(opaque.name(), "SCTE-35");
         assert_eq!((opaque.kind(), opaque.codec_string(), opaque.reorder_depth()), (Kind::Data, None, None));
     }
 

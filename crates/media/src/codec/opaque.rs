@@ -13,3 +13,21 @@ pub struct Config {
     /// The descriptors of its `ES_info` loop, as they came.
     pub descriptors: Bytes,
 }
+
+impl Config {
+    /// What it is, for people, as far as `stream_type` alone tells.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.stream_type {
+            0x01 => "MPEG-1 video",
+            0x02 => "MPEG-2 video",
+            0x10 => "MPEG-4 video",
+            0x86 => "SCTE-35",
+            _ => "data",
+        }
+    }
+
+    /// Whether it has pictures, of a codec that nothing here reads.
+    pub fn is_video(&self) -> bool {
+        matches!(self.stream_type, 0x01 | 0x02 | 0x10)
+    }
+}

@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn everything_of_a_stream_can_be_changed_and_no_secret_is_in_the_plan() {
-        let file = Source::File { path: "/a.flv".into(), looped: true };
+        let file = Source::File { path: "/a.flv".into(), looped: true, program: None };
         let new = Stream {
             inputs: vec![Input { source: file, priority: 0 }],
             protocols: Protocols { mpegts: false, hls: false, srt: true, ..Protocols::BUILT },

@@ -135,7 +135,10 @@ mod tests {
             let error = ladder(names).check_ladder().expect_err(word);
             assert!(error.contains(word), "{error}");
         }
-        let file = Input { source: Source::File { path: "/a.flv".into(), looped: true }, priority: 0 };
+        let file = Input {
+            source: Source::File { path: "/a.flv".into(), looped: true, program: None },
+            priority: 0,
+        };
         assert!(Stream { inputs: vec![file.clone()], ..ladder(&["a"]) }.check_ladder().is_ok());
         let error = Stream { inputs: vec![file], ..ladder(&["a", "b"]) }.check_ladder().expect_err("a file");
         assert!(error.contains("a file has one rendition"), "{error}");

@@ -46,7 +46,7 @@ impl Output {
             Protocol::MpegTs => Self::MpegTs,
             Protocol::Hls => Self::Hls,
             Protocol::Dash => Self::Dash,
-            Protocol::File => return false,
+            Protocol::File | Protocol::Udp | Protocol::Rtp => return false,
         };
         session.role == Role::Viewer && output == self
     }

@@ -3,13 +3,14 @@
 //! The transport stream has one clock for all its tracks, so its stamps go to the timeline as they are. Tables come before media:
 //! what they promise is waited for, and what does not come is told.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hub::Pushed;
-use media::TrackId;
 use media::timeline::{Arrival, SourceClock};
+use media::{Codec, Kind, TrackId};
 use mpegts::demux::{Media, Program, Settings};
 
 use super::intake::{Delivered, Intake, Unit};
@@ -38,15 +39,39 @@ pub(crate) struct Demux {
     /// When they were told first.
     programs_since: Option<Duration>,
     /// Tracks whose codec is known.
-    known: BTreeSet<TrackId>,
+    known: BTreeMap<TrackId, TrackKind>,
     /// Tracks of the program whose codec is not known yet, since when, and what they are.
     awaited: BTreeMap<TrackId, (Duration, String)>,
+    /// The first thing that cannot be carried.
+    refused: Option<String>,
     /// What is missing was told with this.
     missing: Vec<String>,
     /// Of the last report.
     skipped: u64,
     packets: u64,
     lost: u64,
+    /// What is added to all stamps.
+    shift: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum TrackKind {
+    /// Sound or pictures.
+    Media,
+    /// Splice information.
+    Splices,
+    /// Other data.
+    Data,
+}
+
+impl TrackKind {
+    fn of(codec: &Codec) -> Self {
+        match codec.kind() {
+            Kind::Data if mpegts::is_splice_info(codec) => Self::Splices,
+            Kind::Data => Self::Data,
+            Kind::Audio | Kind::Video => Self::Media,
+        }
+    }
 }
 
 impl Demux {
@@ -59,12 +84,14 @@ impl Demux {
             came: VecDeque::new(),
             programs: Vec::new(),
             programs_since: None,
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
             awaited: BTreeMap::new(),
+            refused: None,
             missing: Vec::new(),
             skipped: 0,
             packets: 0,
             lost: 0,
+            shift: 0,
         }
     }
 
@@ -91,31 +118,7 @@ impl Demux {
     pub(crate) fn deliver(&mut self, now: Arrival, rung: &Rung) -> Delivered {
         let mut delivered = Delivered::default();
         while let Some((arrival, media)) = self.came.pop_front() {
-            match media {
-                Media::Programs(programs) => self.see(now.mono, programs),
-                Media::Track { id, codec } => {
-                    self.known.insert(id);
-                    self.awaited.remove(&id);
-                    self.intake.track(id, codec);
-                }
-                Media::Removed { id } => {
-                    self.known.remove(&id);
-                    self.intake.remove(arrival, id);
-                }
-                Media::Unit { track, pts, dts, key, data } => {
-                    delivered.units += 1;
-                    match self.intake.unit(arrival, Unit { track, dts, cts: distance(dts, pts), key, data }) {
-                        Pushed::Refused => delivered.taken_over = true,
-                        pushed => rung.note_pushed(pushed),
-                    }
-                }
-                Media::Damaged { error, .. } => rung.set_damaged(now.mono, &error.to_string()),
-                Media::Unsupported { what } => rung.set_unsupported(&what),
-                Media::Jump { from, to, marked } => {
-                    tracing::debug!(from, to, marked, "the program clock jumps");
-                }
-                _ => {}
-            }
+            self.give(arrival, media, rung, &mut delivered);
         }
         let skipped = self.inner.skipped() - self.skipped;
         if skipped >= MANY_BYTES {
@@ -130,6 +133,81 @@ impl Demux {
         delivered
     }
 
+    /// The next access unit that waits to be delivered: its track and decode time.
+    pub(crate) fn next_unit(&self) -> Option<(TrackId, u64)> {
+        self.came.iter().find_map(|(_, media)| match media {
+            Media::Unit { track, dts, .. } => Some((*track, self.shifted(*dts))),
+            _ => None,
+        })
+    }
+
+    /// Gives to the hub the next access unit, as if it came now, and what is before it.
+    pub(crate) fn deliver_unit(&mut self, now: Arrival, rung: &Rung) {
+        let mut delivered = Delivered::default();
+        while delivered.units == 0
+            && let Some((_, media)) = self.came.pop_front()
+        {
+            self.give(now, media, rung, &mut delivered);
+        }
+    }
+
+    /// Whether a track has sound or pictures, as far as is known.
+    pub(crate) fn is_media(&self, track: TrackId) -> bool {
+        self.known.get(&track) == Some(&TrackKind::Media)
+    }
+
+    /// The same stream begins again from its first byte: its stamps are `units` later than they were last time.
+    pub(crate) fn begin_again(&mut self, units: u64) {
+        self.inner = mpegts::Demux::new(self.settings);
+        (self.skipped, self.packets, self.lost) = (0, 0, 0);
+        self.shift = (self.shift + units % WRAP) % WRAP;
+    }
+
+    fn shifted(&self, stamp: u64) -> u64 {
+        (stamp + self.shift) % WRAP
+    }
+
+    fn give(&mut self, now: Arrival, media: Media, rung: &Rung, delivered: &mut Delivered) {
+        match media {
+            Media::Programs(programs) => self.see(now.mono, programs),
+            Media::Track { id, codec } => {
+                self.known.insert(id, TrackKind::of(&codec));
+                self.awaited.remove(&id);
+                self.intake.track(id, codec);
+            }
+            Media::Removed { id } => {
+                self.known.remove(&id);
+                self.intake.remove(now, id);
+            }
+            Media::Unit { track, pts, dts, key, data } => {
+                delivered.units += 1;
+                let (cts, dts) = (distance(dts, pts), self.shifted(dts));
+                let Some(data) = self.shift_data(track, data) else { return };
+                match self.intake.unit(now, Unit { track, dts, cts, key, data }) {
+                    Pushed::Refused => delivered.taken_over = true,
+                    pushed => rung.note_pushed(pushed),
+                }
+            }
+            Media::Damaged { error, .. } => rung.set_damaged(now.mono, &error.to_string()),
+            Media::Unsupported { what } => {
+                rung.set_unsupported(&what);
+                self.refused.get_or_insert(what);
+            }
+            Media::Jump { from, to, marked } => {
+                tracing::debug!(from, to, marked, "the program clock jumps");
+            }
+            _ => {}
+        }
+    }
+
+    /// Data with the times that go with shifted stamps.
+    fn shift_data(&self, track: TrackId, data: Bytes) -> Option<Bytes> {
+        if self.shift == 0 || self.known.get(&track) != Some(&TrackKind::Splices) {
+            return Some(data);
+        }
+        mpegts::shift_splice(&data, self.shift.cast_signed())
+    }
+
     /// Takes what the tables say: the tracks of the program are waited for.
     fn see(&mut self, now: Duration, programs: Vec<Program>) {
         self.programs = programs;
@@ -138,12 +216,12 @@ impl Demux {
         for stream in
             self.programs.iter().filter(|program| program.chosen).flat_map(|program| &program.streams)
         {
-            let Some(id) = stream.track.filter(|id| !self.known.contains(id)) else { continue };
+            let Some(id) = stream.track.filter(|id| !self.known.contains_key(id)) else { continue };
             let since = self.awaited.get(&id).map_or(now, |(since, _)| *since);
             awaited.insert(id, (since, format!("{} on PID {:#x}", stream.name, stream.pid)));
             self.intake.promise(id);
         }
-        for id in self.awaited.keys().filter(|id| !awaited.contains_key(id) && !self.known.contains(id)) {
+        for id in self.awaited.keys().filter(|id| !awaited.contains_key(id) && !self.known.contains_key(id)) {
             self.intake.forget(*id);
         }
         self.awaited = awaited;
@@ -155,6 +233,12 @@ impl Demux {
         let tracks = self.awaited.values().filter(|(since, _)| is_late(*since));
         let tracks = tracks.map(|(_, what)| format!("the source announces {what} and does not send it"));
         self.lacks_program(now).into_iter().chain(tracks).collect()
+    }
+
+    /// Why nothing of the source came, now that it has ended.
+    pub(crate) fn lack(&self, now: Duration) -> Option<String> {
+        let missing = || self.find_missing(now + PATIENCE).into_iter().next();
+        self.lacks_program(now + PATIENCE).or_else(|| self.refused.clone()).or_else(missing)
     }
 
     /// Why no program is taken, where that will stay so.
@@ -192,7 +276,7 @@ impl Demux {
 }
 
 /// From one stamp to another, in either direction, whichever is shorter.
-fn distance(from: u64, to: u64) -> i64 {
+pub(crate) fn distance(from: u64, to: u64) -> i64 {
     let ahead = to.wrapping_sub(from) % WRAP;
     let ahead = ahead.cast_signed();
     if ahead >= WRAP.cast_signed() / 2 { ahead - WRAP.cast_signed() } else { ahead }

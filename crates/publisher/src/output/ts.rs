@@ -145,5 +145,9 @@ impl Kind for Ts {
 
 /// Codecs that MPEG-TS has a mapping for and HLS players do not take from it.
 fn is_rare_in_hls(codec: &Codec) -> bool {
-    matches!(codec, Codec::H265(_) | Codec::Opus(_))
+    match codec {
+        Codec::H265(_) | Codec::Opus(_) => true,
+        Codec::Opaque(config) => config.is_video(),
+        _ => false,
+    }
 }

@@ -282,7 +282,7 @@ async fn a_publisher_stays_when_keys_and_outputs_change_and_goes_with_its_input(
         let path = scratch.0.join(name);
         std::fs::write(&path, TESTKIT).expect("written");
         Stream {
-            inputs: vec![Input { source: Source::File { path, looped: true }, priority: 0 }],
+            inputs: vec![Input { source: Source::File { path, looped: true, program: None }, priority: 0 }],
             ..wanted.clone()
         }
     };

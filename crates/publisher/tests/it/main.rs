@@ -23,5 +23,6 @@ mod rtsp_client;
 mod rtsp_encoder;
 mod rtsp_play;
 mod rtsp_publish;
+mod transport_stream;
 mod witness;
 mod world;

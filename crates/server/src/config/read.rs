@@ -246,16 +246,18 @@ impl<'a> Item<'a> {
 /// A URL may carry a password before its host and keys in its query.
 fn without_secrets(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    // Nothing of these is secret, and all of it is worth showing when it is wrong.
+    if matches!(scheme, "file" | "udp" | "rtp") {
+        return text.to_owned();
+    }
     let (address, query) =
         rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
     let address = match address.rsplit_once('@') {
         Some((_, host)) => format!("***@{host}"),
         None => address.to_owned(),
     };
-    // `loop` is all that a query of ours holds, so it is worth showing when it is wrong.
     match query {
         None => format!("{scheme}://{address}"),
-        Some(query) if scheme == "file" => format!("{scheme}://{address}?{query}"),
         Some(_) => format!("{scheme}://{address}?***"),
     }
 }
@@ -307,5 +309,6 @@ mod tests {
         assert_eq!(without_secrets("rtsp://me:pw@cam/1"), "rtsp://***@cam/1");
         assert_eq!(without_secrets("srt://h:1?passphrase=x"), "srt://h:1?***");
         assert_eq!(without_secrets("file:///a.flv?loop=yes"), "file:///a.flv?loop=yes");
+        assert_eq!(without_secrets("udp://@:5000?program=x"), "udp://@:5000?program=x");
     }
 }

@@ -1,21 +1,14 @@
 //! The section `streams`.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 use publisher::Code;
 use publisher::config::{Input, Protocols, Rendition, Secret, Source, Stream};
-use url::Url;
 
 use super::fault::Fault;
 use super::read::{Item, Notes, Section};
+use super::source::{SOURCES, source};
 use super::{push, service};
-
-/// What the sources of this version look like, for messages.
-const SOURCES: &str = "publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true";
-/// Schemes of sources that later versions have.
-const LATER_SOURCES: [&str; 10] =
-    ["rtmp", "rtmps", "rtsp", "rtsps", "srt", "udp", "rtp", "http", "https", "hls"];
 
 /// Bounds of the width and the height of a rendition.
 const PIXELS: RangeInclusive<u64> = 1..=65_535;
@@ -60,7 +53,7 @@ fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
     let inputs = inputs.unwrap_or(default.inputs);
     let published = inputs.iter().all(|input| input.source == Source::Publish);
     if let (Some(item), true, false) = (renditions_item, renditions.len() > 1, published) {
-        item.wrong("a file has one rendition and cannot feed several; leave them out, or have an encoder publish each");
+        item.wrong("an input of its own has one rendition and cannot feed several; leave them out, or have an encoder publish each");
     }
     Stream { inputs, renditions, protocols, pushes, stream_key, takeover, ..default }
 }
@@ -133,51 +126,6 @@ fn input(item: Item<'_>) -> Option<Input> {
     };
     let source = source(&url)?;
     Some(Input { source, priority: priority.and_then(|number| u32::try_from(number).ok()).unwrap_or(0) })
-}
-
-fn source(item: &Item<'_>) -> Option<Source> {
-    let text = item.text()?;
-    if text == "publish://" {
-        return Some(Source::Publish);
-    }
-    let Ok(url) = Url::parse(text) else {
-        item.refuse(SOURCES);
-        return None;
-    };
-    if LATER_SOURCES.contains(&url.scheme()) {
-        item.wrong(&format!("inputs of {}:// are not in this version yet; allowed: {SOURCES}", url.scheme()));
-        return None;
-    }
-    file(item, &url)
-}
-
-fn file(item: &Item<'_>, url: &Url) -> Option<Source> {
-    let absolute = url.host().is_none() && url.scheme() == "file" && url.fragment().is_none();
-    let path = if absolute { url.to_file_path().ok() } else { None };
-    let (Some(path), Some(looped)) = (path, looped(url)) else {
-        item.refuse(SOURCES);
-        return None;
-    };
-    if !is_flv(&path) {
-        item.wrong(&format!("files other than .flv are not in this version yet; allowed: {SOURCES}"));
-        return None;
-    }
-    Some(Source::File { path, looped })
-}
-
-fn is_flv(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("flv"))
-}
-
-/// The query of a file: nothing, or `loop` alone.
-fn looped(url: &Url) -> Option<bool> {
-    let mut pairs = url.query_pairs();
-    let looped = match pairs.next() {
-        None => false,
-        Some((key, value)) if key == "loop" => value.parse().ok()?,
-        Some(_) => return None,
-    };
-    pairs.next().is_none().then_some(looped)
 }
 
 fn protocols(mut section: Section<'_>, default: Protocols) -> Protocols {

@@ -97,8 +97,9 @@ fn ladder(renditions: &[Rendition]) -> String {
 fn source(source: &Source) -> String {
     match source {
         Source::Publish => "a publisher".to_owned(),
-        Source::File { path, looped: true } => format!("{} in a loop", path.display()),
-        Source::File { path, looped: false } => path.display().to_string(),
+        Source::File { path, looped: true, .. } => format!("{} in a loop", path.display()),
+        Source::File { path, looped: false, .. } => path.display().to_string(),
+        Source::Datagrams(datagrams) => datagrams.url.clone(),
         Source::Clip { .. } => "the demo clip".to_owned(),
     }
 }

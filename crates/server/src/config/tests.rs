@@ -93,7 +93,7 @@ stream    ladder: from a publisher, in 1080p (1920x1080, 6000 kbit/s), track_2 (
     assert_eq!((news.takeover, news.inputs[0].priority), (false, 3));
     assert_eq!(
         config.streams[2].inputs[0].source,
-        Source::File { path: "/srv/a b.flv".into(), looped: true }
+        Source::File { path: "/srv/a b.flv".into(), looped: true, program: None }
     );
 }
 
@@ -162,7 +162,6 @@ streams:
     protocols: {srt: true}
     passphrase: geheim-geheim
     play_auth: {token: geheim}
-  b: {inputs: [{url: file:///a.mp4}]}
 ";
     let found = faults(text);
     assert_eq!(
@@ -171,12 +170,11 @@ streams:
             "rillcast.yaml:2:18: listeners.srt: SRT is not in this version yet; leave it out or set enabled: false",
             "rillcast.yaml:5:13: streams.a.inputs: failover between inputs is not in this version yet; one input is allowed",
             "rillcast.yaml:5:54: streams.a.inputs[1].url: \"srt://h:1?***\": inputs of srt:// are not in this version yet; \
-         allowed: publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
+         allowed: publish://, file:///path/to/clip.flv?loop=true, file:///path/to/clip.ts?program=1, \
+         udp://239.1.1.1:5000?interface=eth0, udp://127.0.0.1:5000, udp://@:5000, rtp://127.0.0.1:5000",
             "rillcast.yaml:6:22: streams.a.protocols.srt: true: SRT is not in this version yet; leave it out",
             "rillcast.yaml:7:17: streams.a.passphrase: ***: SRT is not in this version yet; leave it out",
             "rillcast.yaml:8:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",
-            "rillcast.yaml:9:22: streams.b.inputs[0].url: \"file:///a.mp4\": files other than .flv are not in this version yet; \
-         allowed: publish://, file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
         ]
     );
 }
@@ -328,7 +326,7 @@ fn ladders_are_checked_rung_by_rung() {
              give each its own name",
             "rillcast.yaml:5:60: streams.b.renditions[3].name: 720p: another rendition of this stream is named 720p too; \
              give each its own name",
-            "rillcast.yaml:8:17: streams.c.renditions: a file has one rendition and cannot feed several; leave them out, or \
+            "rillcast.yaml:8:17: streams.c.renditions: an input of its own has one rendition and cannot feed several; leave them out, or \
              have an encoder publish each",
             "rillcast.yaml:9:19: streams.d.renditions: 3 is not allowed; allowed: a list",
         ]
@@ -343,26 +341,35 @@ fn ladders_are_checked_rung_by_rung() {
 
 #[test]
 fn sources_are_exact() {
-    for bad in [
-        "publish://x",
-        "publish:",
-        "file://clip.flv",
-        "clip.flv",
-        "file:///a.flv?loop=1",
-        "file:///a.flv?lop=true",
-        "file:///a.flv?loop=true&x=1",
-        "file:///a.flv#x",
-        "gopher://x",
-    ] {
+    for bad in ["publish://x", "publish:", "file://clip.flv", "clip.flv", "file:///a.flv#x", "gopher://x"] {
         let found = faults(&format!("streams: {{a: {{inputs: [{{url: '{bad}'}}]}}}}\n"));
         assert!(found.len() == 1 && found[0].contains("allowed: publish://"), "{bad}: {found:?}");
         assert!(found[0].starts_with("rillcast.yaml:1:30: streams.a.inputs[0].url: "), "{found:?}");
     }
+    for (bad, why) in [
+        ("file:///a.flv?loop=1", "loop=1 is not allowed; allowed: loop=true, loop=false, program=1 to 65535"),
+        (
+            "file:///a.ts?lop=true",
+            "lop=true is not allowed; allowed: loop=true, loop=false, program=1 to 65535",
+        ),
+        (
+            "file:///a.ts?program=0",
+            "program=0 is not allowed; allowed: loop=true, loop=false, program=1 to 65535",
+        ),
+        ("file:///a.ts?loop=true&loop=true", "loop is given twice"),
+        (
+            "udp://host:5000",
+            "\"host:5000\" is no address and port; allowed: ADDRESS:PORT, [ADDRESS]:PORT, @:PORT (inputs of udp://)",
+        ),
+    ] {
+        let found = faults(&format!("streams: {{a: {{inputs: [{{url: '{bad}'}}]}}}}\n"));
+        assert_eq!(found, [format!("rillcast.yaml:1:30: streams.a.inputs[0].url: \"{bad}\": {why}")]);
+    }
     assert_eq!(
         faults("streams: {a: {inputs: [{priority: 1}]}, b: {inputs: []}}\n"),
         [
-            "rillcast.yaml:1:24: streams.a.inputs[0]: an input needs a url; allowed: publish://, \
-             file:///path/to/clip.flv, file:///path/to/clip.flv?loop=true",
+            "rillcast.yaml:1:24: streams.a.inputs[0]: an input needs a url; allowed: publish://, file:///path/to/clip.flv?loop=true, file:///path/to/clip.ts?program=1, \
+         udp://239.1.1.1:5000?interface=eth0, udp://127.0.0.1:5000, udp://@:5000, rtp://127.0.0.1:5000",
             "rillcast.yaml:1:53: streams.b.inputs: a stream needs an input; leave the key out for publish://",
         ]
     );
