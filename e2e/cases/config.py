@@ -30,7 +30,7 @@ WRONG = [
     ('region/news', 'live/news', [':10:', 'live/news', 'reserved']),
     ('region/news', 'region//news', [':10:', 'region//news']),
     ('publish://', 'gopher://x', [':11:', 'gopher', 'publish://']),
-    ('hls: true, mpegts', 'hls: true, srt: true, mpegts', [':12:', 'srt']),
+    ('hls: true, mpegts', 'hls: true, srt: maybe, mpegts', [':12:', 'maybe', 'true']),
     ('stream_key: secret', 'renditions: [{name: a}, {name: a}]', [':13:', 'renditions[1].name', 'a']),
     ('stream_key: secret', 'renditions: [{name: "a b"}]', [':13:', 'renditions[0].name', 'a b']),
     ('stream_key', 'streamkey', [':13:', 'streamkey', 'stream_key']),

@@ -245,8 +245,8 @@ impl Protocols {
     /// All off.
     pub const NONE: Self =
         Self { hls: false, dash: false, rtsp: false, rtmp: false, srt: false, mpegts: false };
-    /// What this version can deliver: all but SRT.
-    pub const BUILT: Self = Self { hls: true, dash: true, rtsp: true, rtmp: true, srt: false, mpegts: true };
+    /// What this version can deliver: all.
+    pub const BUILT: Self = Self { hls: true, dash: true, rtsp: true, rtmp: true, srt: true, mpegts: true };
 }
 
 /// One stream as configured.
@@ -265,6 +265,8 @@ pub struct Stream {
     pub pushes: Vec<Push>,
     /// What a publisher must give as `?key=`; none admits every publisher.
     pub stream_key: Option<Secret>,
+    /// What callers over SRT encrypt with, 10 to 79 bytes; none for that of the listener.
+    pub srt_passphrase: Option<Secret>,
     /// Whether a publisher with the right key replaces the one that is sending.
     pub takeover: bool,
 }
@@ -327,6 +329,7 @@ impl Stream {
             protocols: Protocols::BUILT,
             pushes: Vec::new(),
             stream_key: None,
+            srt_passphrase: None,
             takeover: true,
         }
     }

@@ -24,11 +24,13 @@ mod rtsp;
 mod rung;
 mod service;
 pub mod session;
+mod srt;
 mod status;
 mod stream;
 mod tls;
 mod wire;
 
+pub use self::srt::SrtListener;
 pub use body::{Body, Part};
 pub use change::{Action, Change, Plan};
 pub use code::{Address, Code, CodeError};

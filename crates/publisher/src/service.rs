@@ -27,6 +27,7 @@ use crate::rtsp::PlayPairs;
 use crate::rtsp::ports::Ports;
 use crate::rung::{Refused, Rung};
 use crate::session::{Ended, Open, Opening, Role, Sessions};
+use crate::srt;
 use crate::status::StreamStatus;
 use crate::stream::{Running, Viewers};
 
@@ -52,6 +53,8 @@ pub struct Service {
     /// Sockets that players of RTSP over UDP are sent from, and the ports that they and those of publishers are taken from.
     pub(crate) play_pairs: PlayPairs,
     pub(crate) udp_ports: Ports,
+    /// Where SRT is spoken.
+    pub(crate) srt_ports: srt::Ports,
     listeners: Mutex<Listeners>,
     tls: Mutex<Option<Tls>>,
     streams: Mutex<BTreeMap<Code, Slot>>,
@@ -204,6 +207,7 @@ impl Service {
             fan_out: Arc::new(FanOut::start(fan_out(&settings)).map_err(Error::Threads)?),
             play_pairs: PlayPairs::default(),
             udp_ports: Ports::default(),
+            srt_ports: srt::Ports::default(),
             clock: Clock::start(),
             sessions: Arc::default(),
             refusals: Refusals::default(),

@@ -28,6 +28,8 @@ pub enum Protocol {
     Rtsp,
     /// RTSP over TLS.
     Rtsps,
+    /// SRT.
+    Srt,
     /// A local file that is read in real time.
     File,
     /// A transport stream in datagrams of UDP.
@@ -122,6 +124,7 @@ impl fmt::Display for Protocol {
             Self::Rtmps => "rtmps",
             Self::Rtsp => "rtsp",
             Self::Rtsps => "rtsps",
+            Self::Srt => "srt",
             Self::File => "file",
             Self::Udp => "udp",
             Self::Rtp => "rtp",

@@ -54,6 +54,9 @@ Play it:
     if let Some(rtsp) = &addresses.rtsp {
         text += &format!("  ffplay {rtsp}/live/{CODE}\n");
     }
+    if let Some(srt) = &addresses.srt {
+        text += &format!("  ffplay {srt}?streamid=live/{CODE}\n");
+    }
     if let Some(rtmp) = &addresses.rtmp {
         text += &format!(
             "
@@ -77,6 +80,7 @@ mod tests {
             http: "http://localhost:8080".to_owned(),
             rtmp: Some("rtmp://localhost".to_owned()),
             rtsp: Some("rtsp://localhost:8554".to_owned()),
+            srt: Some("srt://localhost:9999".to_owned()),
         };
         let text = greeting(&addresses);
         for url in [
@@ -85,6 +89,7 @@ mod tests {
             "/demo/index.mpd\n",
             "/demo/mpegts\n",
             "rtsp://localhost:8554/live/demo\n",
+            "srt://localhost:9999?streamid=live/demo\n",
             "rtmp://localhost/live/test\n",
         ] {
             assert!(text.contains(url), "{url} in {text}");

@@ -1,10 +1,11 @@
 //! The listeners of media: opened before anything else starts, and moved while the program runs.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use publisher::config::{self, Listener, Tls};
-use publisher::{Error, MediaListener, Service};
+use publisher::{Error, MediaListener, Service, SrtListener};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -17,10 +18,11 @@ enum Name {
     Rtmps,
     Rtsp,
     Rtsps,
+    Srt,
 }
 
 impl Name {
-    const ALL: [Self; 4] = [Self::Rtmp, Self::Rtmps, Self::Rtsp, Self::Rtsps];
+    const ALL: [Self; 5] = [Self::Rtmp, Self::Rtmps, Self::Rtsp, Self::Rtsps, Self::Srt];
 
     /// For people.
     fn shown(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Name {
             Self::Rtmps => "RTMPS",
             Self::Rtsp => "RTSP",
             Self::Rtsps => "RTSPS",
+            Self::Srt => "SRT",
         }
     }
 
@@ -38,16 +41,29 @@ impl Name {
             Self::Rtmps => &settings.rtmps,
             Self::Rtsp => &settings.rtsp,
             Self::Rtsps => &settings.rtsps,
+            Self::Srt => &settings.srt,
         }
     }
 
-    fn set(self, settings: &mut config::Listeners, listener: Listener) {
-        *match self {
-            Self::Rtmp => &mut settings.rtmp,
-            Self::Rtmps => &mut settings.rtmps,
-            Self::Rtsp => &mut settings.rtsp,
-            Self::Rtsps => &mut settings.rtsps,
-        } = listener;
+    /// Makes those settings that are its own what is wanted.
+    fn set(self, settings: &mut config::Listeners, wanted: &config::Listeners) {
+        match self {
+            Self::Rtmp => settings.rtmp = wanted.rtmp.clone(),
+            Self::Rtmps => settings.rtmps = wanted.rtmps.clone(),
+            Self::Rtsp => settings.rtsp = wanted.rtsp.clone(),
+            Self::Rtsps => settings.rtsps = wanted.rtsps.clone(),
+            Self::Srt => {
+                settings.srt = wanted.srt.clone();
+                settings.srt_latency = wanted.srt_latency;
+                settings.srt_passphrase.clone_from(&wanted.srt_passphrase);
+            }
+        }
+    }
+
+    /// Whether its settings are others.
+    fn differs(self, old: &config::Listeners, new: &config::Listeners) -> bool {
+        let terms = |settings: &config::Listeners| (settings.srt_latency, settings.srt_passphrase.clone());
+        self.of(old) != self.of(new) || self == Self::Srt && terms(old) != terms(new)
     }
 
     fn has_tls(self) -> bool {
@@ -55,12 +71,36 @@ impl Name {
     }
 
     /// Opens it as the service's settings of now say.
-    fn bind(self, service: &Arc<Service>) -> Result<Option<MediaListener>, Error> {
+    fn bind(self, service: &Arc<Service>) -> Result<Option<Bound>, Error> {
+        let bound = match self {
+            Self::Rtmp => service.bind_rtmp()?,
+            Self::Rtmps => service.bind_rtmps()?,
+            Self::Rtsp => service.bind_rtsp()?,
+            Self::Rtsps => service.bind_rtsps()?,
+            Self::Srt => return Ok(service.bind_srt()?.map(Bound::Udp)),
+        };
+        Ok(bound.map(Bound::Tcp))
+    }
+}
+
+/// A listener that serves nobody yet.
+enum Bound {
+    Tcp(MediaListener),
+    Udp(SrtListener),
+}
+
+impl Bound {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
-            Self::Rtmp => service.bind_rtmp(),
-            Self::Rtmps => service.bind_rtmps(),
-            Self::Rtsp => service.bind_rtsp(),
-            Self::Rtsps => service.bind_rtsps(),
+            Self::Tcp(listener) => listener.local_addr(),
+            Self::Udp(listener) => Ok(listener.local_addr()),
+        }
+    }
+
+    async fn run(self, cancel: CancellationToken) {
+        match self {
+            Self::Tcp(listener) => listener.run(cancel).await,
+            Self::Udp(listener) => listener.run(cancel).await,
         }
     }
 }
@@ -73,13 +113,15 @@ pub(crate) struct Urls(Arc<RwLock<Shown>>);
 struct Shown {
     rtmp: Option<String>,
     rtsp: Option<String>,
+    srt: Option<String>,
 }
 
 impl Urls {
     /// With these.
     #[cfg(test)]
-    pub(crate) fn new(rtmp: &str, rtsp: &str) -> Self {
-        Self(Arc::new(RwLock::new(Shown { rtmp: Some(rtmp.to_owned()), rtsp: Some(rtsp.to_owned()) })))
+    pub(crate) fn new(rtmp: &str, rtsp: &str, srt: &str) -> Self {
+        let [rtmp, rtsp, srt] = [rtmp, rtsp, srt].map(|url| Some(url.to_owned()));
+        Self(Arc::new(RwLock::new(Shown { rtmp, rtsp, srt })))
     }
 
     /// Of RTMP, where it listens.
@@ -92,35 +134,45 @@ impl Urls {
         self.0.read().unwrap_or_else(PoisonError::into_inner).rtsp.clone()
     }
 
-    fn note(&self, name: Name, settings: &Listener, listener: Option<&MediaListener>) -> io::Result<()> {
+    /// The same of SRT.
+    pub(crate) fn srt(&self) -> Option<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).srt.clone()
+    }
+
+    fn note(&self, name: Name, settings: &Listener, listener: Option<&Bound>) -> io::Result<()> {
         let url = |scheme, usual| url(scheme, usual, settings, listener);
         let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match name {
-            Name::Rtmp => shown.rtmp = url("rtmp", 1935)?,
-            Name::Rtsp => shown.rtsp = url("rtsp", 554)?,
+            Name::Rtmp => shown.rtmp = url("rtmp", Some(1935))?,
+            Name::Rtsp => shown.rtsp = url("rtsp", Some(554))?,
+            Name::Srt => shown.srt = url("srt", None)?,
             Name::Rtmps | Name::Rtsps => {}
         }
         Ok(())
     }
 }
 
-/// Scheme, host and port of a listener for a client on this machine; the scheme's own port is left out.
+/// Scheme, host and port of a listener for a client on this machine; the scheme's own port, where it has one, is left out.
 fn url(
     scheme: &str,
-    usual: u16,
+    usual: Option<u16>,
     settings: &Listener,
-    listener: Option<&MediaListener>,
+    listener: Option<&Bound>,
 ) -> io::Result<Option<String>> {
     let Some(listener) = listener else { return Ok(None) };
     let host = Host::of(settings.listen_host).in_url();
     let port = listener.local_addr()?.port();
-    Ok(Some(if port == usual { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") }))
+    Ok(Some(if Some(port) == usual {
+        format!("{scheme}://{host}")
+    } else {
+        format!("{scheme}://{host}:{port}")
+    }))
 }
 
 /// A listener that is open.
 enum Open {
     /// Nobody is served yet.
-    Bound(MediaListener),
+    Bound(Bound),
     Running {
         cancel: CancellationToken,
         task: JoinHandle<()>,
@@ -185,7 +237,7 @@ impl Listeners {
         Ok(())
     }
 
-    fn serve(&self, name: Name, listener: MediaListener) -> io::Result<Open> {
+    fn serve(&self, name: Name, listener: Bound) -> io::Result<Open> {
         tracing::info!(address = %listener.local_addr()?, "{} listens", name.shown());
         let cancel = self.stop.child_token();
         Ok(Open::Running { task: tokio::spawn(listener.run(cancel.clone())), cancel })
@@ -201,10 +253,10 @@ impl Listeners {
         for name in Name::ALL {
             let listener = name.of(wanted);
             let shows_another = name.has_tls() && listener.enabled && tls_differs;
-            if name.of(&before.0) == listener && !shows_another {
+            if !name.differs(&before.0, wanted) && !shows_another {
                 continue;
             }
-            match self.move_one(name, listener, tls).await {
+            match self.move_one(name, wanted, tls).await {
                 Ok(()) => moved.moved += 1,
                 Err(error) => {
                     moved.failed += 1;
@@ -220,10 +272,16 @@ impl Listeners {
         moved
     }
 
-    async fn move_one(&mut self, name: Name, wanted: &Listener, tls: Option<&Tls>) -> anyhow::Result<()> {
+    async fn move_one(
+        &mut self,
+        name: Name,
+        all: &config::Listeners,
+        tls: Option<&Tls>,
+    ) -> anyhow::Result<()> {
+        let wanted = name.of(all);
         let old = name.of(&self.applied).clone();
         let mut settings = self.applied.clone();
-        name.set(&mut settings, wanted.clone());
+        name.set(&mut settings, all);
         self.service.set_listeners(settings.clone());
         self.service.set_tls(tls.cloned());
         let bound = match name.bind(&self.service) {
@@ -298,6 +356,7 @@ mod tests {
             rtmps: off.clone(),
             rtsp: here(0),
             rtsps: off.clone(),
+            srt: here(0),
             ..config::Listeners::default()
         };
         service.set_listeners(applied.clone());

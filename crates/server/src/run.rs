@@ -34,6 +34,8 @@ pub(crate) struct Addresses {
     pub(crate) rtmp: Option<String>,
     /// The same of RTSP.
     pub(crate) rtsp: Option<String>,
+    /// The same of SRT.
+    pub(crate) srt: Option<String>,
 }
 
 /// Runs a configuration until a signal ends it. `ready` is called once everything listens. With the `file` that it is
@@ -63,7 +65,7 @@ async fn work(config: Config, file: Option<PathBuf>, ready: Ready) -> anyhow::Re
     let (wanted, tls) = (started.settings.listeners.clone(), started.settings.tls.clone());
     let mut listeners = Listeners::bind(&service, wanted, tls, stop.clone())?;
     let urls = listeners.urls();
-    let addresses = Addresses { http: http.url(), rtmp: urls.rtmp(), rtsp: urls.rtsp() };
+    let addresses = Addresses { http: http.url(), rtmp: urls.rtmp(), rtsp: urls.rtsp(), srt: urls.srt() };
     for stream in config.streams {
         service.start(stream).await?;
     }

@@ -194,7 +194,7 @@ function showProblems(stream, now) {
   fit($('problems'), problems, (text) => text, () => document.createElement('li'), setText);
 }
 
-function showStage(stream, now, { rtmp, rtsp }) {
+function showStage(stream, now, { rtmp, rtsp, srt }) {
   $('stage').hidden = !stream;
   if (!stream) return;
   setText($('title'), stream.code);
@@ -203,6 +203,7 @@ function showStage(stream, now, { rtmp, rtsp }) {
     .map(([label, path]) => [label, new URL(path, location.href).href]);
   if (rtmp && stream.outputs.rtmp) urls.push(['RTMP', rtmp + stream.outputs.rtmp]);
   if (rtsp && stream.outputs.rtsp) urls.push(['RTSP', rtsp + stream.outputs.rtsp]);
+  if (srt && stream.outputs.srt) urls.push(['SRT', srt + stream.outputs.srt]);
   showUrls($('urls'), urls);
   showFacts(stream, now);
   showPushes(stream.pushes, now);

@@ -209,6 +209,16 @@ impl Connection {
         self.socket
     }
 
+    /// The peer's socket.
+    pub fn peer_socket(&self) -> u32 {
+        self.peer_socket
+    }
+
+    /// Why it is over, once it is.
+    pub fn closed(&self) -> Option<Reason> {
+        self.closed
+    }
+
     /// Version of the peer's software, 0x00010500 for 1.5.0.
     pub fn peer_version(&self) -> u32 {
         self.peer_version
@@ -232,6 +242,16 @@ impl Connection {
     /// Whether all that was to be sent has been confirmed or given up.
     pub fn is_drained(&self) -> bool {
         self.send.is_empty()
+    }
+
+    /// Payloads that were handed in and have not left yet: more than there may be under way now.
+    pub fn unsent(&self) -> usize {
+        self.send.len() - self.send.in_flight()
+    }
+
+    /// Payloads given up so far, because they would have come too late (`pktSndDropTotal`).
+    pub fn given_up(&self) -> u64 {
+        self.stats.pkt_snd_drop
     }
 
     /// Whether the connection is over.

@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::connection::{Connection, Start};
-use crate::crypto::Crypto;
 use crate::error::VERSION;
 use crate::packet::{
     Body, Control, Datagram, Extension, Flags, Handshake, HandshakeKind, Hello, Packet, address_field,
@@ -135,6 +134,21 @@ impl Listener {
         Output::Wait(verdicts.into_iter().chain(memory).min())
     }
 
+    /// Looks whether a caller has this passphrase; with none, whether it has none either. Else it is refused, and this
+    /// fails. For who has to know before [`Listener::accept`]: that does the same, where it was not done before.
+    pub fn verify(
+        &mut self,
+        now: Duration,
+        id: RequestId,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<(), Error> {
+        let pending = self.pending.get_mut(&id.key).filter(|pending| pending.number == id.number);
+        let pending = pending.ok_or(Error::Over("the request"))?;
+        let Err(error) = pending.verify(passphrase) else { return Ok(()) };
+        self.reject(now, id, error.rejection());
+        Err(error)
+    }
+
     /// Lets a caller in. With a passphrase it must have the same, and without one none: else it is refused, and this fails.
     pub fn accept(
         &mut self,
@@ -144,21 +158,12 @@ impl Listener {
         settings: &Settings,
     ) -> Result<Connection, Error> {
         let pending = self.pending.remove(&id.key).filter(|pending| pending.number == id.number);
-        let pending = pending.ok_or(Error::Over("the request"))?;
-        let crypto = match (passphrase, &pending.key_material) {
-            (None, None) => None,
-            (Some(passphrase), Some(message)) => match Crypto::adopt(passphrase, message) {
-                Ok(crypto) => Some(crypto),
-                Err(error) => {
-                    self.refuse(now, &pending, error.rejection());
-                    return Err(error);
-                }
-            },
-            _ => {
-                self.refuse(now, &pending, Rejection::UNSECURE);
-                return Err(Error::Rejected(Rejection::UNSECURE));
-            }
-        };
+        let mut pending = pending.ok_or(Error::Over("the request"))?;
+        if let Err(error) = pending.verify(passphrase) {
+            self.refuse(now, &pending, error.rejection());
+            return Err(error);
+        }
+        let crypto = pending.crypto.take();
         let hello = Hello {
             version: OUR_VERSION,
             flags: Flags::LIVE,

@@ -8,9 +8,11 @@ use crate::push;
 /// What makes a stream that runs as `old` one that runs as `new`; the code is not looked at.
 pub(super) fn changes(old: &Stream, new: &Stream) -> Vec<Change> {
     // Taken apart, so that a new field cannot be forgotten.
-    let Stream { code: _, inputs, renditions: _, protocols, pushes, stream_key, takeover } = old;
+    let Stream { code: _, inputs, renditions: _, protocols, pushes, stream_key, srt_passphrase, takeover } =
+        old;
     let mut changes = Vec::new();
     changes.extend((*stream_key != new.stream_key).then_some(Change::StreamKeyChanges));
+    changes.extend((*srt_passphrase != new.srt_passphrase).then_some(Change::PassphraseChanges));
     changes.extend((*takeover != new.takeover).then_some(Change::TakeoverChanges(new.takeover)));
     let switched = |on: bool| {
         Output::ALL.into_iter().filter(move |&output| {
@@ -133,16 +135,19 @@ mod tests {
     #[test]
     fn everything_of_a_stream_can_be_changed_and_no_secret_is_in_the_plan() {
         let file = Source::File { path: "/a.flv".into(), looped: true, program: None };
+        let old = Stream { protocols: Protocols { srt: false, ..Protocols::BUILT }, ..stream() };
         let new = Stream {
             inputs: vec![Input { source: file, priority: 0 }],
-            protocols: Protocols { mpegts: false, hls: false, srt: true, ..Protocols::BUILT },
+            protocols: Protocols { mpegts: false, hls: false, ..Protocols::BUILT },
             stream_key: Some(Secret::new("geheim")),
+            srt_passphrase: Some(Secret::new("geheim")),
             takeover: false,
             pushes: vec![Push::new("rtmp://host/live/geheim")],
             ..ladder(&["x"])
         };
         let there = [
             "another stream key",
+            "another passphrase for SRT",
             "takeover off",
             "HLS off",
             "MPEG-TS off",
@@ -152,8 +157,8 @@ mod tests {
             "input file:///a.flv added",
             "push to rtmp://host/live/*** added",
         ];
-        assert_eq!(texts(&stream(), &new), there);
-        let back = texts(&new, &stream());
+        assert_eq!(texts(&old, &new), there);
+        let back = texts(&new, &old);
         assert_eq!(back.len(), there.len());
         assert!(back.contains(&"push to rtmp://host/live/*** removed".to_owned()), "{back:?}");
     }

@@ -35,6 +35,8 @@ pub enum Change {
     StreamStops,
     /// What a publisher must give as `?key=` is another from now on, or nothing. Who publishes stays.
     StreamKeyChanges,
+    /// What callers over SRT encrypt with is another from now on, or nothing. Who is connected stays.
+    PassphraseChanges,
     /// Whether a publisher with the right key replaces the one that is sending.
     TakeoverChanges(bool),
     /// Another order of the inputs by preference.
@@ -88,6 +90,7 @@ impl fmt::Display for Change {
             Self::StreamStarts => f.write_str("the stream starts"),
             Self::StreamStops => f.write_str("the stream stops"),
             Self::StreamKeyChanges => f.write_str("another stream key"),
+            Self::PassphraseChanges => f.write_str("another passphrase for SRT"),
             Self::TakeoverChanges(true) => f.write_str("takeover on"),
             Self::TakeoverChanges(false) => f.write_str("takeover off"),
             Self::PrioritiesChange => f.write_str("other priorities of inputs"),

@@ -43,6 +43,7 @@ impl Output {
         let output = match session.protocol {
             Protocol::Rtmp | Protocol::Rtmps => Self::Rtmp,
             Protocol::Rtsp | Protocol::Rtsps => Self::Rtsp,
+            Protocol::Srt => Self::Srt,
             Protocol::MpegTs => Self::MpegTs,
             Protocol::Hls => Self::Hls,
             Protocol::Dash => Self::Dash,

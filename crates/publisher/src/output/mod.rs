@@ -18,6 +18,7 @@ pub(crate) mod rtmp;
 pub(crate) mod rtsp;
 mod run;
 pub(crate) mod segmented;
+pub(crate) mod srt;
 pub(crate) mod ts;
 mod viewers;
 

@@ -23,6 +23,8 @@ mod rtsp_client;
 mod rtsp_encoder;
 mod rtsp_play;
 mod rtsp_publish;
+mod srt_client;
+mod srt_play;
 mod transport_stream;
 mod witness;
 mod world;

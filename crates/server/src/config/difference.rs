@@ -40,7 +40,7 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
 
 /// Whether a running program takes the setting over.
 pub(crate) fn is_taken_over(name: &str) -> bool {
-    name.starts_with("listeners.") && name != SRT || name.starts_with("tls.")
+    name.starts_with("listeners.") || name.starts_with("tls.")
 }
 
 /// The names of a segmented output's settings, in the order of its fields.
@@ -72,8 +72,7 @@ const RTSP: ListenerNames = ["listeners.rtsp.enabled", "listeners.rtsp.listen_ho
 const RTSPS: ListenerNames =
     ["listeners.rtsps.enabled", "listeners.rtsps.listen_host", "listeners.rtsps.port"];
 
-/// SRT, as a whole.
-const SRT: &str = "listeners.srt";
+const SRT: ListenerNames = ["listeners.srt.enabled", "listeners.srt.listen_host", "listeners.srt.port"];
 
 /// Certificate and key.
 fn parts(tls: &Tls) -> (&PathBuf, &PathBuf) {
@@ -99,8 +98,9 @@ impl Differing {
         self.listener(&RTSP, rtsp, &new.rtsp);
         self.note("listeners.rtsp.udp_ports", rtsp_udp_ports, &new.rtsp_udp_ports);
         self.listener(&RTSPS, rtsps, &new.rtsps);
-        let old_srt = (srt, srt_latency, srt_passphrase);
-        self.note(SRT, &old_srt, &(&new.srt, &new.srt_latency, &new.srt_passphrase));
+        self.listener(&SRT, srt, &new.srt);
+        self.note("listeners.srt.latency_ms", srt_latency, &new.srt_latency);
+        self.note("listeners.srt.passphrase", srt_passphrase, &new.srt_passphrase);
     }
 
     fn listener(&mut self, names: &ListenerNames, old: &Listener, new: &Listener) {
@@ -204,7 +204,7 @@ mod tests {
             });
             let named: Vec<_> =
                 configs.map(|new| settings(&old, &new)).filter(|named| !named.is_empty()).collect();
-            let others = ["tls.", "listeners.rtmps.", "listeners.rtsps.", "listeners.srt."];
+            let others = ["tls.", "listeners.rtmps.", "listeners.rtsps."];
             match others.iter().any(|prefix| name.starts_with(prefix)) {
                 true => continue,
                 false => assert!(!named.is_empty(), "{name} can differ unnoticed"),
@@ -234,12 +234,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_is_named_as_a_whole() {
-        let new = parsed("listeners: {srt: {enabled: false, latency_ms: 7}}");
-        assert_eq!(settings(&parsed(""), &new), ["listeners.srt"]);
-    }
-
-    #[test]
     fn a_default_that_is_written_out_changes_nothing() {
         assert_eq!(settings(&parsed(""), &parsed("publisher: {hls: {live_window: 12}}")), [""; 0]);
         let spelt =
@@ -263,8 +257,6 @@ mod tests {
             "{taken:?}"
         );
         assert!(is_taken_over("listeners.rtsp.udp_ports") && is_taken_over("tls.key"));
-        assert!(
-            !is_taken_over("http.listen") && !is_taken_over("listeners.srt") && !is_taken_over("data_dir")
-        );
+        assert!(!is_taken_over("http.listen") && !is_taken_over("data_dir"));
     }
 }

@@ -17,7 +17,7 @@ const WINDOW: RangeInclusive<u64> = 3..=100_000;
 const HISTORY: RangeInclusive<u64> = 0..=100_000;
 /// Between the first and the last UDP port: whatever they are, two pairs of an even and an odd one are there.
 const UDP_PORTS: u16 = 4;
-/// A passphrase of SRT has 10 to 79 characters, draft-sharabayko-srt 6.1.4.
+/// A passphrase of SRT has 10 to 79 bytes, draft-sharabayko-srt 6.1.4.
 const PASSPHRASE: RangeInclusive<usize> = 10..=79;
 
 /// Reads `listeners`. `http` is what `http.listen` says, to find out whether another one wants the same port; `has_tls`
@@ -52,9 +52,8 @@ pub(super) fn listeners(
     share_no_port(&mut taken, "listeners.rtsp", &rtsp_listener, rtsp_item);
     share_no_port(&mut taken, "listeners.rtsps", &rtsps_listener, rtsps_item);
 
-    let srt_item = section.item("srt");
     let mut srt = section.section("srt");
-    let srt_listener = unbuilt_listener("SRT", &mut srt, srt_item, default.srt);
+    let srt_listener = listener(&mut srt, default.srt);
     // 16 bits in the handshake, draft-sharabayko-srt 3.2.1.1.1.
     let latency = srt.item("latency_ms").and_then(|item| item.whole(0..=u64::from(u16::MAX)));
     let passphrase = srt.item("passphrase").and_then(|item| passphrase(&item));
@@ -117,20 +116,6 @@ fn udp_ports(item: &Item<'_>) -> Option<RangeInclusive<u16>> {
     })
 }
 
-/// A listener that this version does not have. It may be described, but only as switched off.
-fn unbuilt_listener(
-    name: &str,
-    section: &mut Section<'_>,
-    item: Option<Item<'_>>,
-    default: Listener,
-) -> Listener {
-    let off = section.item("enabled").is_some_and(|enabled| enabled.flag() != Some(true));
-    if let (Some(item), false) = (item, off) {
-        item.wrong(&format!("{name} is not in this version yet; leave it out or set enabled: false"));
-    }
-    Listener { enabled: false, ..listener(section, default) }
-}
-
 /// Notes where a listener wants a port that is `taken`, and takes its own.
 fn share_no_port(
     taken: &mut Vec<(&'static str, Listen)>,
@@ -151,9 +136,7 @@ fn share_no_port(
 
 /// Reads an SRT passphrase.
 pub(super) fn passphrase(item: &Item<'_>) -> Option<Secret> {
-    item.read("10 to 79 characters", |text| {
-        PASSPHRASE.contains(&text.chars().count()).then(|| Secret::new(text))
-    })
+    item.read("10 to 79 characters", |text| PASSPHRASE.contains(&text.len()).then(|| Secret::new(text)))
 }
 
 /// Reads `publisher`: HLS, what its segments are, and DASH.

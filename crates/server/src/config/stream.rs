@@ -35,11 +35,7 @@ fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
     let protocols = protocols(section.section("protocols"), default.protocols);
     let push_item = section.item("push");
     let stream_key = section.item("stream_key").and_then(|item| item.text()).map(Secret::new);
-    if let Some(item) = section.item("passphrase")
-        && service::passphrase(&item).is_some()
-    {
-        item.wrong("SRT is not in this version yet; leave it out");
-    }
+    let srt_passphrase = section.item("passphrase").and_then(|item| service::passphrase(&item));
     let takeover = section.item("takeover").and_then(|item| item.flag()).unwrap_or(default.takeover);
     let renditions_item = section.item("renditions");
     let renditions = renditions_item.as_ref().map(renditions).unwrap_or_default();
@@ -55,7 +51,7 @@ fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
     if let (Some(item), true, false) = (renditions_item, renditions.len() > 1, published) {
         item.wrong("an input of its own has one rendition and cannot feed several; leave them out, or have an encoder publish each");
     }
-    Stream { inputs, renditions, protocols, pushes, stream_key, takeover, ..default }
+    Stream { inputs, renditions, protocols, pushes, stream_key, srt_passphrase, takeover, ..default }
 }
 
 /// The rungs of a ladder. One without a name is called after its place.
@@ -129,22 +125,15 @@ fn input(item: Item<'_>) -> Option<Input> {
 }
 
 fn protocols(mut section: Section<'_>, default: Protocols) -> Protocols {
-    let mut flag = |key: &'static str, default: bool, built: bool| {
-        let Some(item) = section.item(key) else { return default };
-        let wanted = item.flag().unwrap_or(default);
-        if wanted && !built {
-            item.wrong(&format!("{} is not in this version yet; leave it out", key.to_ascii_uppercase()));
-        }
-        wanted
-    };
-    let built = Protocols::BUILT;
+    let mut flag =
+        |key: &'static str, default: bool| section.item(key).and_then(|item| item.flag()).unwrap_or(default);
     let protocols = Protocols {
-        hls: flag("hls", default.hls, built.hls),
-        dash: flag("dash", default.dash, built.dash),
-        rtsp: flag("rtsp", default.rtsp, built.rtsp),
-        rtmp: flag("rtmp", default.rtmp, built.rtmp),
-        srt: flag("srt", default.srt, built.srt),
-        mpegts: flag("mpegts", default.mpegts, built.mpegts),
+        hls: flag("hls", default.hls),
+        dash: flag("dash", default.dash),
+        rtsp: flag("rtsp", default.rtsp),
+        rtmp: flag("rtmp", default.rtmp),
+        srt: flag("srt", default.srt),
+        mpegts: flag("mpegts", default.mpegts),
     };
     section.close();
     protocols

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use publisher::config::{Listener, Protocols, Rendition, SegmentType, Segmented, Source, Stream};
+use publisher::config::{Listener, Listeners, Protocols, Rendition, SegmentType, Segmented, Source, Stream};
 
 use super::Config;
 
@@ -21,6 +21,7 @@ impl fmt::Display for Config {
         if let (true, Some(cert)) = (listeners.rtsps.enabled, &tls) {
             writeln!(f, "RTSPS     {}, with the certificate in {cert}", listener(&listeners.rtsps))?;
         }
+        writeln!(f, "SRT       {}{}", listener(&listeners.srt), srt(listeners))?;
         let hls = &self.settings.hls;
         let segments = segment_type(self.settings.hls_segment_type);
         writeln!(f, "HLS       {}{segments}", segmented(hls))?;
@@ -43,6 +44,15 @@ fn listener(listener: &Listener) -> String {
         (true, None) => format!(":{}", listener.port),
         (true, Some(host)) => std::net::SocketAddr::new(host, listener.port).to_string(),
     }
+}
+
+/// What callers of SRT get.
+fn srt(listeners: &Listeners) -> String {
+    if !listeners.srt.enabled {
+        return String::new();
+    }
+    let passphrase = if listeners.srt_passphrase.is_some() { ", with a passphrase" } else { "" };
+    format!(", latency {} ms{passphrase}", listeners.srt_latency.as_millis())
 }
 
 fn segmented(hls: &Segmented) -> String {
@@ -68,13 +78,15 @@ fn described(stream: &Stream) -> String {
     let outputs = outputs(stream.protocols);
     let outputs = if outputs.is_empty() { "nothing".to_owned() } else { outputs.join(", ") };
     let key = if stream.stream_key.is_some() { ", with a stream key" } else { "" };
+    let passphrase =
+        if stream.srt_passphrase.is_some() { ", with a passphrase of its own for SRT" } else { "" };
     let ladder = ladder(&stream.renditions);
     let pushed = match stream.pushes.iter().filter(|push| push.enabled).count() {
         0 => String::new(),
         1 => ", pushed to 1 destination".to_owned(),
         count => format!(", pushed to {count} destinations"),
     };
-    format!("{}: from {}{key}{ladder}, as {outputs}{pushed}", stream.code, sources.join(", "))
+    format!("{}: from {}{key}{passphrase}{ladder}, as {outputs}{pushed}", stream.code, sources.join(", "))
 }
 
 /// The rungs with what is known of them: `, in 1080p (1920x1080, 6000 kbit/s), 720p`.

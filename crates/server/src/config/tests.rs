@@ -26,16 +26,7 @@ fn with_variables(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn an_empty_file_has_the_defaults() {
     let config = good("");
-    assert_eq!(
-        config.settings,
-        Settings {
-            listeners: publisher::config::Listeners {
-                srt: publisher::config::Listener { enabled: false, listen_host: None, port: 9999 },
-                ..Default::default()
-            },
-            ..Settings::default()
-        }
-    );
+    assert_eq!(config.settings, Settings::default());
     assert_eq!(config.http_shown(), ":8080");
     assert_eq!((config.streams.len(), config.data_dir), (0, None));
 }
@@ -48,7 +39,7 @@ http: {listen: ['127.0.0.1:8080', '[::1]:8080']}
 listeners:
   rtmp: {enabled: true, listen_host: 127.0.0.1, port: 1936}
   rtsp: {enabled: true, listen_host: '::1', port: 554, udp_ports: 30000-30100}
-  srt: {enabled: false, port: 9000, latency_ms: 200, passphrase: long enough}
+  srt: {enabled: true, listen_host: 127.0.0.1, port: 9000, latency_ms: 200, passphrase: long enough}
 publisher:
   hls: {dir: /srv/hls, live_segment_sec: 4.5, live_window: 6, live_history: 3, live_ephemeral: false, segment_type: fmp4}
   dash: {dir: /srv/dash, live_segment_sec: 3, live_window: 5, live_history: 1, live_ephemeral: true}
@@ -60,6 +51,7 @@ streams:
     push: [{url: 'rtmp://x/y', enabled: false, timeout_sec: 3, retry_timeout_sec: 5, limit: 0, rendition: track_1, comment: b,
         ca_file: /ca.pem, insecure: true}, {url: 'srt://x/y'}]
     stream_key: 007
+    passphrase: also long enough
     takeover: false
     renditions: []
     play_auth:
@@ -73,14 +65,15 @@ streams:
         "HTTP      127.0.0.1:8080, [::1]:8080
 RTMP      127.0.0.1:1936
 RTSP      [::1]:554, UDP 30000-30100
+SRT       127.0.0.1:9000, latency 200 ms, with a passphrase
 HLS       4.5 s segments, a window of 6 and 3 more, in memory, and for ever in /srv/hls, in fragmented MP4
 DASH      3 s segments, a window of 5 and 1 more, in memory and in /srv/dash
 data      /var/lib/rillcast
-stream    demo: from a publisher, as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP
-stream    region/north/news: from a publisher, with a stream key, as HLS, RTSP, pushed to 1 destination
-stream    clip: from /srv/a b.flv in a loop, in only, as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP
+stream    demo: from a publisher, as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP, SRT
+stream    region/north/news: from a publisher, with a stream key, with a passphrase of its own for SRT, as HLS, RTSP, pushed to 1 destination
+stream    clip: from /srv/a b.flv in a loop, in only, as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP, SRT
 stream    ladder: from a publisher, in 1080p (1920x1080, 6000 kbit/s), track_2 (720 high), track_3 (800 kbit/s), track_4, \
-         as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP
+         as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP, SRT
 "
     );
     assert_eq!(config.settings.hls.segment, Duration::from_millis(4500));
@@ -155,26 +148,20 @@ streams:
 #[test]
 fn what_is_not_built_yet_says_so() {
     let text = "data_dir: /d
-listeners: {srt: {port: 9999}}
 streams:
   a:
     inputs: [{url: 'publish://', priority: 1}, {url: 'srt://h:1?passphrase=geheim', priority: 2}]
-    protocols: {srt: true}
-    passphrase: geheim-geheim
     play_auth: {token: geheim}
 ";
     let found = faults(text);
     assert_eq!(
         found,
         [
-            "rillcast.yaml:2:18: listeners.srt: SRT is not in this version yet; leave it out or set enabled: false",
-            "rillcast.yaml:5:13: streams.a.inputs: failover between inputs is not in this version yet; one input is allowed",
-            "rillcast.yaml:5:54: streams.a.inputs[1].url: \"srt://h:1?***\": inputs of srt:// are not in this version yet; \
+            "rillcast.yaml:4:13: streams.a.inputs: failover between inputs is not in this version yet; one input is allowed",
+            "rillcast.yaml:4:54: streams.a.inputs[1].url: \"srt://h:1?***\": inputs of srt:// are not in this version yet; \
          allowed: publish://, file:///path/to/clip.flv?loop=true, file:///path/to/clip.ts?program=1, \
          udp://239.1.1.1:5000?interface=eth0, udp://127.0.0.1:5000, udp://@:5000, rtp://127.0.0.1:5000",
-            "rillcast.yaml:6:22: streams.a.protocols.srt: true: SRT is not in this version yet; leave it out",
-            "rillcast.yaml:7:17: streams.a.passphrase: ***: SRT is not in this version yet; leave it out",
-            "rillcast.yaml:8:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",
+            "rillcast.yaml:5:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",
         ]
     );
 }

@@ -33,6 +33,8 @@ struct Overview {
     rtmp: Option<String>,
     /// The same of RTSP.
     rtsp: Option<String>,
+    /// The same of SRT, whose streams are named by a query.
+    srt: Option<String>,
     streams: Vec<Stream>,
 }
 
@@ -52,7 +54,7 @@ struct Stream {
     bits_per_second: u64,
     gop_ms: Option<u64>,
     viewers: usize,
-    /// Packets that did not reach them, as players of RTSP report it.
+    /// Packets that did not reach them, as players of RTSP report it, or as they were given up over SRT.
     viewers_lost: u64,
     warnings: Vec<String>,
     last_error: Option<LastError>,
@@ -152,6 +154,8 @@ struct Outputs {
     rtmp: Option<String>,
     /// The same of RTSP.
     rtsp: Option<String>,
+    /// The query of the SRT URL.
+    srt: Option<String>,
 }
 
 /// `/api/v1/streams`.
@@ -161,6 +165,7 @@ pub(super) async fn streams(State(site): State<Arc<Site>>) -> Response {
         now_ms: unix_ms(SystemTime::now()),
         rtmp: site.urls.rtmp(),
         rtsp: site.urls.rtsp(),
+        srt: site.urls.srt(),
         streams: site.service.statuses().into_iter().map(|status| stream(&site, status)).collect(),
     };
     json(overview)
@@ -254,6 +259,7 @@ fn outputs(address: &str, protocols: Protocols) -> Outputs {
         mpegts: path(protocols.mpegts, "mpegts"),
         rtmp: protocols.rtmp.then(|| format!("/live/{address}")),
         rtsp: protocols.rtsp.then(|| format!("/live/{address}")),
+        srt: protocols.srt.then(|| format!("?streamid=live/{address}")),
     }
 }
 

@@ -26,7 +26,11 @@ impl Answer {
 
 fn site(service: Arc<Service>) -> Site {
     let limits = Limits::from(&publisher::config::Limits::default());
-    Site { service, urls: Urls::new("rtmp://localhost", "rtsp://localhost:8554"), limits }
+    Site {
+        service,
+        urls: Urls::new("rtmp://localhost", "rtsp://localhost:8554", "srt://localhost:9999"),
+        limits,
+    }
 }
 
 async fn routes() -> Router {

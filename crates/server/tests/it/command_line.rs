@@ -13,9 +13,10 @@ fn a_check_says_what_would_run() {
 HTTP      127.0.0.1:0
 RTMP      :0
 RTSP      :0, UDP 20000-20999
+SRT       :0, latency 120 ms
 HLS       2 s segments, a window of 12, in memory
 DASH      2 s segments, a window of 12, in memory
-stream    news: from a publisher, with a stream key, as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP
+stream    news: from a publisher, with a stream key, as HLS, DASH, HTTP MPEG-TS, RTMP, RTSP, SRT
 ",
         path.display()
     );

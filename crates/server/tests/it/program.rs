@@ -27,7 +27,9 @@ fn alone(mut command: Command) -> Command {
         command.env_remove(name);
     }
     command.env("RILLCAST_HTTP_LISTEN", "127.0.0.1:0");
-    command.env("RILLCAST_LISTENERS_RTMP_PORT", "0").env("RILLCAST_LISTENERS_RTSP_PORT", "0");
+    for name in ["RTMP", "RTSP", "SRT"] {
+        command.env(format!("RILLCAST_LISTENERS_{name}_PORT"), "0");
+    }
     command
 }
 

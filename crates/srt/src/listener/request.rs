@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Key, check_version};
+use crate::crypto::Crypto;
 use crate::packet::{Flags, Handshake, HandshakeKind, Hello, KeyMaterial, address_field};
-use crate::{Error, Rejection, Sequence};
+use crate::{Error, Passphrase, Rejection, Sequence};
 
 /// Which request a verdict is about.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -43,6 +44,8 @@ pub(super) struct Pending {
     pub(super) flow_window: u32,
     pub(super) hello: Hello,
     pub(super) key_material: Option<Vec<u8>>,
+    /// What its keys are, once they were opened.
+    pub(super) crypto: Option<Crypto>,
     encryption: u16,
     cookie: u32,
     key_bytes: Option<usize>,
@@ -84,10 +87,24 @@ impl Pending {
             key_bytes: key_material.map(|message| message.key_bytes),
             // The message alone, whatever was behind it.
             key_material: key_material.map(|message| message.encode()),
+            crypto: None,
             encryption: handshake.encryption,
             cookie: handshake.cookie,
             stream_id: extensions.stream_id,
         })
+    }
+
+    /// Opens its keys, once.
+    pub(super) fn verify(&mut self, passphrase: Option<&Passphrase>) -> Result<(), Error> {
+        match (passphrase, &self.key_material) {
+            (None, None) => Ok(()),
+            (Some(_), Some(_)) if self.crypto.is_some() => Ok(()),
+            (Some(passphrase), Some(message)) => {
+                self.crypto = Some(Crypto::adopt(passphrase, message)?);
+                Ok(())
+            }
+            _ => Err(Error::Rejected(Rejection::UNSECURE)),
+        }
     }
 
     pub(super) fn id(&self) -> RequestId {

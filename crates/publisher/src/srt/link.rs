@@ -1,0 +1,53 @@
+//! A connection of a shard, and what it is for.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fanout::End;
+use srt::Connection;
+use srt::connection::Reason;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::port::Counted;
+use crate::limits::Admission;
+use crate::output::srt::Viewer;
+
+/// One connection.
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    /// Where it is, as our socket has it: what comes from elsewhere in its name is not its.
+    pub(super) peer: SocketAddr,
+    pub(super) role: Role,
+    /// When it is looked at next.
+    pub(super) set: Option<Duration>,
+    pub(super) _admission: Admission,
+    pub(super) _counted: Counted,
+}
+
+/// What a connection is for.
+pub(super) enum Role {
+    /// It waits for media, in this task.
+    Joining {
+        _task: AbortOnDropHandle<()>,
+    },
+    Viewer(Box<Viewer>),
+    /// It was ended by us, and has its last packet to send.
+    Over,
+}
+
+impl Role {
+    /// It is served no longer.
+    pub(super) fn end(self, why: End) {
+        match self {
+            Self::Viewer(viewer) => viewer.end(why),
+            Self::Joining { .. } | Self::Over => {}
+        }
+    }
+}
+
+/// Why a connection ended by itself.
+pub(super) fn end_of(reason: Reason) -> End {
+    match reason {
+        Reason::Local | Reason::Peer | Reason::Timeout => End::Left,
+    }
+}

@@ -1,0 +1,166 @@
+//! Datagrams to many at once: what leaves in one turn of a shard leaves with few system calls, and the payloads in it are
+//! those that all viewers share, never a copy.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
+use srt::connection::Burst;
+use srt::packet::Datagram;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+/// Messages of one system call; each may be a whole burst.
+const BATCH: usize = 64;
+/// Messages that may wait for the system to have room. What comes on top is lost, as on the way, and sent again.
+const MAX_WAITING: usize = 16 << 10;
+
+/// The system does not cut messages into packets.
+static WITHOUT_SEGMENTS: AtomicBool = AtomicBool::new(false);
+
+/// What is to leave.
+#[derive(Default)]
+pub(super) struct Sender {
+    waiting: VecDeque<Message>,
+}
+
+struct Message {
+    to: SockaddrStorage,
+    what: What,
+}
+
+enum What {
+    One(Datagram),
+    Burst(Burst),
+}
+
+impl What {
+    fn datagrams(&self) -> &[Datagram] {
+        match self {
+            Self::One(datagram) => std::slice::from_ref(datagram),
+            Self::Burst(burst) => burst.packets(),
+        }
+    }
+}
+
+impl Message {
+    /// The parts of its datagrams, in order.
+    fn pieces(&self) -> Vec<IoSlice<'_>> {
+        let datagrams = self.what.datagrams().iter();
+        let parts = datagrams.flat_map(|datagram| [&datagram.header[..], &datagram.payload[..]]);
+        parts.map(IoSlice::new).collect()
+    }
+
+    /// Bytes of each datagram but the last, and whether there are several.
+    fn shape(&self) -> (usize, bool) {
+        let datagrams = self.what.datagrams();
+        (datagrams.first().map_or(0, Datagram::bytes), datagrams.len() > 1)
+    }
+}
+
+impl Sender {
+    /// Has a datagram sent.
+    pub(super) fn one(&mut self, to: SocketAddr, datagram: Datagram) {
+        self.push(to, What::One(datagram));
+    }
+
+    /// Has datagrams sent together.
+    pub(super) fn burst(&mut self, to: SocketAddr, burst: Burst) {
+        if burst.packets().len() > 1 && WITHOUT_SEGMENTS.load(Ordering::Relaxed) {
+            burst.packets().iter().for_each(|datagram| self.one(to, datagram.clone()));
+        } else {
+            self.push(to, What::Burst(burst));
+        }
+    }
+
+    fn push(&mut self, to: SocketAddr, what: What) {
+        if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back(Message { to: to.into(), what });
+        }
+    }
+
+    /// Whether something waits for the system to have room.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Sends what there is, as far as the system has room. What it cannot send is lost, as it may be on the way.
+    pub(super) fn flush(&mut self, socket: &UdpSocket) {
+        while !self.waiting.is_empty() {
+            let (count, segment) = self.run();
+            match socket.try_io(Interest::WRITABLE, || self.send(socket, count, segment)) {
+                Ok(sent) => drop(self.waiting.drain(..sent.max(1))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // It is about the first of them alone, as when there is no route to it.
+                Err(error) => {
+                    let Some(failed) = self.waiting.pop_front() else { return };
+                    self.cut(failed, &error);
+                }
+            }
+        }
+    }
+
+    /// How many messages leave with one call, and how long the packets are that the system cuts those of several into: they
+    /// are alike in that, and who is one packet is no longer.
+    fn run(&self) -> (usize, Option<u16>) {
+        let (mut segment, mut longest) = (None, 0);
+        let mut count = 0;
+        for message in self.waiting.iter().take(BATCH) {
+            let (bytes, has_several) = message.shape();
+            let fits = match (segment, has_several) {
+                (Some(size), true) => size == bytes,
+                (Some(size), false) => bytes <= size,
+                (None, true) => longest <= bytes,
+                (None, false) => true,
+            };
+            if !fits {
+                break;
+            }
+            if has_several {
+                segment = Some(bytes);
+            }
+            longest = longest.max(bytes);
+            count += 1;
+        }
+        (count, segment.and_then(|size| u16::try_from(size).ok()))
+    }
+
+    /// One system call: how many messages it took.
+    fn send(&self, socket: &UdpSocket, count: usize, segment: Option<u16>) -> io::Result<usize> {
+        let slices: Vec<Vec<IoSlice<'_>>> = self.waiting.iter().take(count).map(Message::pieces).collect();
+        let to = self.waiting.iter().take(count).map(|message| Some(message.to));
+        let to: Vec<Option<SockaddrStorage>> = to.collect();
+        let size = segment.unwrap_or(0);
+        let segments = [ControlMessage::UdpGsoSegments(&size)];
+        let (control, space) = match segment {
+            Some(_) => (&segments[..], Some(nix::cmsg_space!(u16))),
+            None => (&[][..], None),
+        };
+        // Headers are pointers, and cannot be kept by a task.
+        let mut headers = MultiHeaders::preallocate(count, space);
+        let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &to, control, MsgFlags::MSG_DONTWAIT)?;
+        Ok(sent.count())
+    }
+
+    /// Sends packet by packet what the system did not take as one message.
+    fn cut(&mut self, failed: Message, error: &io::Error) {
+        let What::Burst(burst) = &failed.what else { return };
+        let errno = error.raw_os_error().map(Errno::from_raw);
+        if burst.packets().len() == 1
+            || !matches!(errno, Some(Errno::EIO | Errno::EINVAL | Errno::ENOPROTOOPT))
+        {
+            return;
+        }
+        // EINVAL may be about the way to this one alone: its packets are shorter.
+        if errno != Some(Errno::EINVAL) {
+            WITHOUT_SEGMENTS.store(true, Ordering::Relaxed);
+        }
+        for datagram in burst.packets().iter().rev() {
+            self.waiting.push_front(Message { to: failed.to, what: What::One(datagram.clone()) });
+        }
+    }
+}
