@@ -518,6 +518,11 @@ impl Service {
         admitted.inspect_err(|&refusal| self.note_refusal(peer, refusal))
     }
 
+    /// Logs a peer that was refused outside of this service, as far as a flood allows. `why` has nothing secret in it.
+    pub fn note_refused(&self, peer: SocketAddr, why: &str) {
+        self.refusals.note(self.clock.elapsed(), peer, why);
+    }
+
     /// Counts a peer that ran into a limit outside of this service, and logs it as far as a flood allows.
     pub fn refuse(&self, peer: SocketAddr, refusal: Refusal) {
         self.note_refusal(peer, self.gates.refuse(refusal));

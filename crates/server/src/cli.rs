@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::auth::{self, Role};
 use crate::config::{self, Config, Listen};
 use crate::{demo, log, run};
 
@@ -14,7 +15,8 @@ Examples:
   rillcast demo                        play a bundled clip on every output
   rillcast run                         take any stream from an encoder on this machine
   rillcast run -c rillcast.yaml        run what the file says
-  rillcast check -c rillcast.yaml      say what the file would run, or what is wrong with it";
+  rillcast check -c rillcast.yaml      say what the file would run, or what is wrong with it
+  rillcast token --name ops            make a token for the API";
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -66,6 +68,17 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Make a token for the API: print it once, and the line for the configuration file
+    ///
+    /// The file has its hash alone, so that nobody can read the token from it.
+    Token {
+        /// Who is to have it, for people
+        #[arg(long, default_value = "admin")]
+        name: String,
+        /// admin may change things, viewer may look
+        #[arg(long, default_value = "admin", value_parser = role)]
+        role: Role,
+    },
     /// Check a configuration file: say what it would run, or everything that is wrong with it
     ///
     /// The environment counts as for `run`. Exit status 0 when the file can be run, 1 when not.
@@ -77,6 +90,10 @@ enum Command {
     },
 }
 
+fn role(text: &str) -> Result<Role, &'static str> {
+    Role::parse(text).ok_or("allowed: admin, viewer")
+}
+
 fn listen_address(text: &str) -> Result<Listen, String> {
     text.parse().map_err(|()| format!("allowed: {}", config::LISTEN_ALLOWED))
 }
@@ -86,6 +103,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo { listen } => serve(None, |_| demo::configure(load(None)?, listen), demo::greet),
         Command::Run { config } => serve(config, load, |_| Ok(())),
+        Command::Token { name, role } => token(&name, role),
         Command::Check { config } => check(&config),
     };
     outcome.unwrap_or_else(|error| {
@@ -111,6 +129,23 @@ fn serve(
 ) -> anyhow::Result<ExitCode> {
     log::start()?;
     run::until_stopped(config(file.as_deref())?, file, ready)
+}
+
+fn token(name: &str, role: Role) -> anyhow::Result<ExitCode> {
+    let (token, hash) = auth::token::make()?;
+    write!(
+        io::stdout(),
+        "The token, which is shown this once:
+
+  {token}
+
+For the configuration file, under api.tokens:
+
+  - {{ name: {name:?}, role: {}, hash: \"{hash}\" }}
+",
+        role.name()
+    )?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check(path: &Path) -> anyhow::Result<ExitCode> {

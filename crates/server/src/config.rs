@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 use publisher::config::{Settings, Stream};
 
+use crate::auth;
+
+mod api;
 mod difference;
 mod env;
 mod fault;
@@ -40,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: Option<PathBuf>,
     /// Where HTTP listens.
     pub(crate) http: Vec<Listen>,
+    /// Who may use the API.
+    pub(crate) api: auth::Settings,
     /// The publisher's settings.
     pub(crate) settings: Settings,
     /// The streams, in the order of the file.
@@ -82,6 +87,7 @@ fn whole(root: &Node, notes: &Notes) -> Config {
     let listen_item = http.item("listen");
     let listen = listen_item.as_ref().map(listen_addresses);
     http.close();
+    let api = api::api(file.section("api"));
     let has_tls = file.item("tls").is_some_and(|item| !item.holds_nothing());
     let tls = tls::tls(file.section("tls"));
     let listeners = service::listeners(file.section("listeners"), listen.as_deref(), listen_item, has_tls);
@@ -93,6 +99,7 @@ fn whole(root: &Node, notes: &Notes) -> Config {
     Config {
         data_dir,
         http: listen.unwrap_or_else(|| vec![Listen { host: Host::All, port: HTTP_PORT }]),
+        api,
         settings: Settings {
             listeners,
             tls,

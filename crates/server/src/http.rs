@@ -1,4 +1,4 @@
-//! HTTP: media for everybody, and a page with its API for this machine alone.
+//! HTTP: media for everybody, and a page with its API for this machine alone, or for who has a token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ mod page;
 mod timed;
 mod utc;
 
+use crate::auth::Access;
 use crate::config::{Host, Listen};
 use crate::listeners::Urls;
 pub(crate) use connection::Connections;
@@ -32,6 +33,8 @@ pub(crate) struct Site {
     pub(crate) urls: Urls,
     /// What a client may do.
     pub(crate) limits: Limits,
+    /// Who may use the API.
+    pub(crate) access: Arc<Access>,
 }
 
 /// Bounds on a client of HTTP.
@@ -84,19 +87,25 @@ impl Server {
 
 /// The answers to all paths.
 fn router(site: Arc<Site>) -> Router {
-    let local = Router::new()
+    let page = Router::new()
         .route("/", get(page::index))
         .route("/assets/{file}", get(page::asset))
+        .method_not_allowed_fallback(|method: Method| async move {
+            answer::method_not_allowed(&method, "GET, HEAD")
+        })
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), access::admit_to_page));
+    let api = Router::new()
         .route("/api/v1/streams", get(api::streams))
         .route("/api/v1/streams/{*call}", get(api::of_stream))
         .route("/api/v1/limits", get(api::limits))
         .method_not_allowed_fallback(|method: Method| async move {
             answer::method_not_allowed(&method, "GET, HEAD")
         })
-        .layer(middleware::from_fn(access::local_only));
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), access::admit));
     Router::new()
         .route("/healthz", get(|| async { answer::text(axum::http::StatusCode::OK, "ok") }))
-        .merge(local)
+        .merge(page)
+        .merge(api)
         .fallback(media::serve)
         .with_state(site)
 }

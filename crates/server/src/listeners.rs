@@ -367,6 +367,12 @@ mod tests {
         let (rtmp, rtsp) = (port(urls.rtmp()), port(urls.rtsp()));
         let connect = |port: u16| TcpStream::connect(("127.0.0.1", port));
         let old = connect(rtmp).await.expect("it listens");
+        // What still waits to be accepted goes with the socket.
+        let accepted =
+            || service.limits().iter().any(|limit| limit.name == "connections" && limit.now == Some(1));
+        while !accepted() {
+            tokio::task::yield_now().await;
+        }
 
         // Elsewhere: with another address of this machine at the same port.
         let elsewhere =

@@ -1,6 +1,7 @@
 //! The program `rillcast`: its command line, its configuration, its HTTP server and page, its start and its end.
 //! All media work is done by the `publisher` crate.
 
+mod auth;
 mod cli;
 mod config;
 mod demo;

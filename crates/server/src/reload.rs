@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use publisher::{Change, Code, Plan, Service};
 
+use crate::auth::Access;
 use crate::config::{self, Config, Faults};
 use crate::listeners::{Listeners, Moved};
 
@@ -18,6 +19,7 @@ pub(crate) struct Reload {
     /// The streams that the file had last; how they are now the service knows.
     codes: BTreeSet<Code>,
     listeners: Listeners,
+    access: Arc<Access>,
 }
 
 /// What became of the streams, for the summary.
@@ -43,9 +45,9 @@ struct Summary {
 
 impl Reload {
     /// Begins with the configuration of the start, which came from this file.
-    pub(crate) fn new(file: PathBuf, started: Config, listeners: Listeners) -> Self {
+    pub(crate) fn new(file: PathBuf, started: Config, listeners: Listeners, access: Arc<Access>) -> Self {
         let codes = started.streams.iter().map(|stream| stream.code.clone()).collect();
-        Self { file, started, codes, listeners }
+        Self { file, started, codes, listeners, access }
     }
 
     /// Reads the file again and applies it. One that is wrong changes nothing; the log says what became of it.
@@ -66,6 +68,7 @@ impl Reload {
                 left.join(", ")
             );
         }
+        self.access.set(new.api);
         let listeners = self.listeners.change(&new.settings.listeners, new.settings.tls.as_ref()).await;
         let mut summary = Summary::default();
         let wanted: BTreeSet<Code> = new.streams.iter().map(|stream| stream.code.clone()).collect();

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use publisher::Service;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Access;
 use crate::config::Config;
 use crate::http;
 use crate::listeners::Listeners;
@@ -59,6 +60,7 @@ async fn work(config: Config, file: Option<PathBuf>, ready: Ready) -> anyhow::Re
     let started = config.clone();
     // First, for the service clears the directories that it is given: what cannot run must not have done so.
     let http = http::Server::bind(&config.http)?;
+    let access = Arc::new(Access::new(config.api));
     let limits = http::Limits::from(&config.settings.limits);
     let service = Service::new(config.settings)?;
     let stop = CancellationToken::new();
@@ -71,10 +73,10 @@ async fn work(config: Config, file: Option<PathBuf>, ready: Ready) -> anyhow::Re
     }
 
     listeners.run()?;
-    let site = http::Site { service: Arc::clone(&service), urls, limits };
+    let site = http::Site { service: Arc::clone(&service), urls, limits, access: Arc::clone(&access) };
     let connections = http.serve(site, &stop);
     ready(&addresses)?;
-    let reload = file.map(|file| Reload::new(file, started, listeners));
+    let reload = file.map(|file| Reload::new(file, started, listeners, access));
 
     let signal = tokio::select! {
         signal = signals.next() => signal,

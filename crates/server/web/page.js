@@ -1,4 +1,5 @@
 // The page: asks the API what runs, shows it, and plays the stream that is selected.
+import { TokenNeeded, call, setToken } from '/assets/api.js';
 import { Player } from '/assets/player.js';
 
 const POLL_MS = 2000;
@@ -293,20 +294,36 @@ function show() {
 
 async function poll() {
   try {
-    const answer = await fetch('/api/v1/streams', { cache: 'no-store' });
-    if (!answer.ok) throw new Error((await answer.text()).trim() || `answer ${answer.status}`);
-    overview = await answer.json();
+    overview = await call('/api/v1/streams');
     connected = true;
+    $('token-form').hidden = true;
     $('connection').className = '';
     setText($('connection'), plural(overview.streams.length, 'stream'));
     show();
   } catch (error) {
     connected = false;
+    if (error instanceof TokenNeeded) return askForToken(error.message);
     $('connection').className = 'lost';
     setText($('connection'), `No news from Rillcast (${error.message}), asking again`);
   }
   setTimeout(poll, POLL_MS);
 }
+
+/** Nothing is asked until the user has given a token. */
+function askForToken(why) {
+  $('connection').className = '';
+  setText($('connection'), '');
+  setText($('token-why'), why);
+  $('token-form').hidden = false;
+  $('token').focus();
+}
+
+$('token-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  setToken($('token').value.trim());
+  $('token').value = '';
+  poll();
+});
 
 setInterval(() => {
   player.watch();

@@ -6,12 +6,16 @@ use std::path::PathBuf;
 use publisher::config::{FanOut, Limits, Listener, Listeners, Segmented, Settings, Tls};
 
 use super::Config;
+use crate::auth;
 
 /// The settings outside of `streams` that differ.
 pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
     let mut found = Differing::default();
     found.note("data_dir", &old.data_dir, &new.data_dir);
     found.note("http.listen", &old.http, &new.http);
+    let auth::Settings { tokens, loopback_without_token } = &old.api;
+    found.note("api.tokens", tokens, &new.api.tokens);
+    found.note("api.loopback_without_token", loopback_without_token, &new.api.loopback_without_token);
     let (Config { settings: old, .. }, Config { settings: new, .. }) = (old, new);
     // Taken apart, so that a new field cannot be forgotten. What is ignored has no name in the file.
     let Settings {
@@ -40,7 +44,7 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
 
 /// Whether a running program takes the setting over.
 pub(crate) fn is_taken_over(name: &str) -> bool {
-    name.starts_with("listeners.") || name.starts_with("tls.")
+    ["listeners.", "tls.", "api."].iter().any(|section| name.starts_with(section))
 }
 
 /// The names of a segmented output's settings, in the order of its fields.
@@ -253,7 +257,7 @@ mod tests {
         let taken: Vec<String> =
             env::SETTINGS.iter().map(|path| path.join(".")).filter(|name| is_taken_over(name)).collect();
         assert!(
-            taken.iter().all(|name| name.starts_with("listeners.") || name.starts_with("tls.")),
+            taken.iter().all(|name| ["listeners.", "tls.", "api."].iter().any(|part| name.starts_with(part))),
             "{taken:?}"
         );
         assert!(is_taken_over("listeners.rtsp.udp_ports") && is_taken_over("tls.key"));

@@ -12,9 +12,10 @@ const PREFIX: &str = "RILLCAST_";
 /// Variables that are no settings of the file.
 const OTHERS: [&str; 2] = [crate::log::FILTER, crate::log::FORMAT];
 /// Settings that a variable can set. Streams have free names and stay in the file.
-pub(super) const SETTINGS: [&[&str]; 50] = [
+pub(super) const SETTINGS: [&[&str]; 51] = [
     &["data_dir"],
     &["http", "listen"],
+    &["api", "loopback_without_token"],
     &["tls", "cert"],
     &["tls", "key"],
     &["listeners", "rtmp", "enabled"],

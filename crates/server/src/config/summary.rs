@@ -5,10 +5,14 @@ use std::fmt;
 use publisher::config::{Listener, Listeners, Protocols, Rendition, SegmentType, Segmented, Source, Stream};
 
 use super::Config;
+use crate::auth;
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "HTTP      {}", self.http_shown())?;
+        if !self.api.tokens.is_empty() {
+            writeln!(f, "API       {}", api(&self.api))?;
+        }
         let listeners = &self.settings.listeners;
         writeln!(f, "RTMP      {}", listener(&listeners.rtmp))?;
         let tls = self.settings.tls.as_ref().map(|tls| tls.cert.display());
@@ -36,6 +40,14 @@ impl fmt::Display for Config {
         }
         self.streams.iter().try_for_each(|stream| writeln!(f, "stream    {}", described(stream)))
     }
+}
+
+/// Who may use the API: `with the token of ops (admin), grafana (viewer)`.
+fn api(settings: &auth::Settings) -> String {
+    let tokens = settings.tokens.iter().map(|token| format!("{} ({})", token.name, token.role.name()));
+    let tokens: Vec<String> = tokens.collect();
+    let here = if settings.loopback_without_token { ", from this machine without one" } else { "" };
+    format!("with the token of {}{here}", tokens.join(", "))
 }
 
 fn listener(listener: &Listener) -> String {

@@ -1,4 +1,5 @@
-//! Who may see the page and its API: a browser on this machine, and nobody who comes through something else.
+//! Who may see the page and its API: whoever has a token, and where there are none a browser on this machine, and nobody
+//! who comes through something else.
 //!
 //! That the peer is loopback is not enough. A reverse proxy on this machine makes everybody's requests come from
 //! loopback, and a foreign web page can point a name of its own at 127.0.0.1 and have the browser read our
@@ -6,14 +7,16 @@
 //! this machine.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, Uri, Version, header, uri::Authority};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, uri::Authority};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::answer;
 use super::connection::Peer;
+use super::{Site, answer};
+use crate::auth::Refused;
 
 /// Headers that only a proxy writes, beside all that begin with `x-forwarded-`.
 const PROXY_HEADERS: [&str; 10] = [
@@ -29,16 +32,64 @@ const PROXY_HEADERS: [&str; 10] = [
     "fastly-client-ip",
 ];
 
-/// Lets requests pass that come from this machine, and answers the others with 403 and the reason.
-pub(super) async fn local_only(request: Request, next: Next) -> Response {
+/// Lets requests pass of those who may send them, and answers the others with 401 or 403 and the reason. Whoever passes
+/// finds its [`Role`] in the request.
+pub(super) async fn admit(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    match refusal(peer, request.version(), request.uri(), request.headers()) {
-        None => next.run(request).await,
-        Some(reason) => answer::text(
-            StatusCode::FORBIDDEN,
-            &format!("This page is for a browser on the machine that Rillcast runs on, and {reason}."),
-        ),
+    let elsewhere = refusal(peer, request.version(), request.uri(), request.headers());
+    let mut given = request.headers().get_all(header::AUTHORIZATION).iter();
+    let authorization = given.next().map(HeaderValue::as_bytes);
+    let verdict = site.access.judge(request.method(), authorization, elsewhere);
+    match verdict {
+        Ok(role) => {
+            request.extensions_mut().insert(role);
+            next.run(request).await
+        }
+        Err(refused) => {
+            if let (Refused::WrongToken, Some(peer)) = (refused, peer) {
+                site.service.note_refused(peer, "the API, for a token that is none of ours");
+            }
+            refuse(refused)
+        }
     }
+}
+
+/// Lets everybody see the page where it asks for a token, and this machine alone where there is none to ask for: in its
+/// files there is nothing to hide.
+pub(super) async fn admit_to_page(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    if site.access.has_tokens() {
+        return next.run(request).await;
+    }
+    admit(State(site), request, next).await
+}
+
+fn refuse(refused: Refused) -> Response {
+    let (status, sentence, challenge) = match refused {
+        Refused::Elsewhere(why) => {
+            let sentence =
+                format!("This page is for a browser on the machine that Rillcast runs on, and {why}.");
+            return answer::text(StatusCode::FORBIDDEN, &sentence);
+        }
+        Refused::NoToken => (
+            StatusCode::UNAUTHORIZED,
+            "a token is needed, as Authorization: Bearer TOKEN; `rillcast token` makes one",
+            "Bearer realm=\"rillcast\"",
+        ),
+        Refused::WrongToken => (
+            StatusCode::UNAUTHORIZED,
+            "this token is not known here",
+            "Bearer realm=\"rillcast\", error=\"invalid_token\"",
+        ),
+        Refused::Role => (
+            StatusCode::FORBIDDEN,
+            "this token is for looking; a change needs one with the role admin",
+            "Bearer realm=\"rillcast\", error=\"insufficient_scope\"",
+        ),
+    };
+    let mut response = answer::text(status, sentence);
+    // RFC 9110 11.6.1, RFC 6750 3.
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
 }
 
 /// Why a request may not pass.
@@ -94,9 +145,9 @@ mod tests {
     use super::*;
 
     fn refused(peer: &str, headers: &[(&'static str, &'static str)]) -> Option<&'static str> {
-        let headers = headers.iter().map(|(name, value)| {
-            (header::HeaderName::from_static(name), header::HeaderValue::from_static(value))
-        });
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value)));
         let peer = SocketAddr::new(peer.parse().expect("an address"), 1);
         refusal(Some(peer), Version::HTTP_11, &Uri::from_static("/"), &headers.collect())
     }
@@ -134,8 +185,7 @@ mod tests {
             let why = refused("127.0.0.1", &[("host", "localhost"), (name, "x")]);
             assert!(why.is_some_and(|why| why.contains("proxy")), "{name}");
         }
-        let headers =
-            [(header::HOST, header::HeaderValue::from_static("127.0.0.1:8080"))].into_iter().collect();
+        let headers = [(header::HOST, HeaderValue::from_static("127.0.0.1:8080"))].into_iter().collect();
         let peer = Some("127.0.0.1:1".parse().expect("an address"));
         let why = refusal(peer, Version::HTTP_10, &Uri::from_static("/"), &headers);
         assert!(why.is_some_and(|why| why.contains("proxy")), "nginx as it is by default");
@@ -154,7 +204,7 @@ mod tests {
             assert!(refused("::1", &[("host", "localhost"), ("origin", origin)]).is_some(), "{origin}");
         }
         let absolute = Uri::from_static("http://example.com/");
-        let headers = [(header::HOST, header::HeaderValue::from_static("localhost"))].into_iter().collect();
+        let headers = [(header::HOST, HeaderValue::from_static("localhost"))].into_iter().collect();
         let peer = Some("127.0.0.1:1".parse().expect("an address"));
         assert!(
             refusal(peer, Version::HTTP_11, &absolute, &headers).is_some(),

@@ -8,6 +8,7 @@ use super::answer;
 
 const INDEX: &str = include_str!("../../web/index.html");
 const STYLE: &str = include_str!("../../web/page.css");
+const API: &str = include_str!("../../web/api.js");
 const SCRIPT: &str = include_str!("../../web/page.js");
 const PLAYER: &str = include_str!("../../web/player.js");
 const ENGINES: &str = include_str!("../../web/engines.js");
@@ -42,6 +43,7 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
     match name.as_str() {
         "page.css" => file("text/css; charset=utf-8", STYLE.as_bytes()),
         "page.js" => script(SCRIPT),
+        "api.js" => script(API),
         "player.js" => script(PLAYER),
         "engines.js" => script(ENGINES),
         "hls.js" => compressed_script("hls.js", HLS_JS),

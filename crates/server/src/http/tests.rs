@@ -30,6 +30,7 @@ fn site(service: Arc<Service>) -> Site {
         service,
         urls: Urls::new("rtmp://localhost", "rtsp://localhost:8554", "srt://localhost:9999"),
         limits,
+        access: Arc::default(),
     }
 }
 
@@ -72,7 +73,7 @@ async fn the_page_and_all_its_parts_are_there_under_a_strict_policy() {
     assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
     let own_files: Vec<&str> = page.text.split(['"']).filter(|text| text.starts_with("/assets/")).collect();
     assert_eq!(own_files, ["/assets/page.css", "/assets/page.js"]);
-    for path in own_files.into_iter().chain(["/assets/player.js", "/assets/engines.js"]) {
+    for path in own_files.into_iter().chain(["/assets/api.js", "/assets/player.js", "/assets/engines.js"]) {
         let part = ask("GET", path, HERE, "localhost:8080").await;
         assert_eq!(part.status, StatusCode::OK, "{path}");
         assert!(part.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));

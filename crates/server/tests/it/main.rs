@@ -1,5 +1,6 @@
 //! The program as its user starts it.
 
+mod auth;
 mod codecs;
 mod command_line;
 mod encoder;

@@ -125,8 +125,15 @@ impl Running {
 
     /// Head and body of the answer to a GET.
     pub(crate) fn get_bytes(&self, path: &str) -> (String, Vec<u8>) {
+        self.ask("GET", path, "")
+    }
+
+    /// Head and body of the answer to a request without a body; `headers` are whole lines.
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &str) -> (String, Vec<u8>) {
         let mut stream = self.connect();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.authority);
+        let host =
+            if headers.contains("Host:") { String::new() } else { format!("Host: {}\r\n", self.authority) };
+        let request = format!("{method} {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("sent");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("answered");

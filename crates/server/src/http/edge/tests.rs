@@ -33,7 +33,8 @@ impl World {
         let server = Server::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a free port");
         let port = server.url().rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
         let stop = CancellationToken::new();
-        let site = Site { service: Arc::clone(&service), urls: Urls::default(), limits };
+        let site =
+            Site { service: Arc::clone(&service), urls: Urls::default(), limits, access: Arc::default() };
         let connections = server.serve(site, &stop);
         Self { port, stop, connections, service }
     }
@@ -228,7 +229,12 @@ async fn who_does_not_take_an_answer_in_time_loses_it() {
     let address = listener.local_addr().expect("an address");
     let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
     let (stream, peer) = accepted.expect("a connection");
-    let site = Site { service: Service::for_testing(), urls: Urls::default(), limits: limits() };
+    let site = Site {
+        service: Service::for_testing(),
+        urls: Urls::default(),
+        limits: limits(),
+        access: Arc::default(),
+    };
     let connection = Connection::new(stream, Peer(peer), Arc::new(site), CancellationToken::new());
     let request = b"GET /news/a.ts HTTP/1.1\r\n\r\n";
     let head = http1::decode(request, http1::Limits::default()).expect("a request").expect("whole");
