@@ -38,7 +38,7 @@ fn a_ladder_of_a_file_is_named_with_its_place() {
     );
     let (status, _, error) = output(&mut rillcast(&["check", "-c", path.to_str().expect("UTF-8")]));
     assert_eq!(status, Some(1));
-    assert!(error.contains(":1:61: streams.a.renditions: a file has one rendition"), "{error}");
+    assert!(error.contains(":1:61: streams.a.renditions: an input of its own has one rendition"), "{error}");
 }
 
 #[test]
