@@ -6,4 +6,5 @@ pub(crate) mod mpegts;
 mod pace;
 pub(crate) mod rtmp;
 pub(crate) mod rtsp;
+pub(crate) mod srt;
 pub(crate) mod udp;

@@ -9,6 +9,7 @@ use srt::connection::Reason;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::port::Counted;
+use crate::ingest::srt::Publisher;
 use crate::limits::Admission;
 use crate::output::srt::Viewer;
 
@@ -31,23 +32,30 @@ pub(super) enum Role {
         _task: AbortOnDropHandle<()>,
     },
     Viewer(Box<Viewer>),
+    Publisher(Publisher),
     /// It was ended by us, and has its last packet to send.
     Over,
 }
 
 impl Role {
+    /// The connection has ended by itself.
+    pub(super) fn closed(self, reason: Reason) {
+        match self {
+            Self::Publisher(publisher) => publisher.end(reason),
+            other => other.end(End::Left),
+        }
+    }
+
     /// It is served no longer.
     pub(super) fn end(self, why: End) {
         match self {
             Self::Viewer(viewer) => viewer.end(why),
+            // Its task says why, where it is not the connection that ended.
+            Self::Publisher(publisher) => publisher.end(match why {
+                End::Left => Reason::Timeout,
+                _ => Reason::Local,
+            }),
             Self::Joining { .. } | Self::Over => {}
         }
-    }
-}
-
-/// Why a connection ended by itself.
-pub(super) fn end_of(reason: Reason) -> End {
-    match reason {
-        Reason::Local | Reason::Peer | Reason::Timeout => End::Left,
     }
 }

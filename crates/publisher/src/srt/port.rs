@@ -31,6 +31,16 @@ pub(super) struct Terms {
     pub(super) passphrase: Option<Secret>,
 }
 
+impl Terms {
+    pub(super) fn settings(&self) -> srt::Settings {
+        srt::Settings {
+            receive_latency: self.latency,
+            send_latency: self.latency,
+            ..srt::Settings::default()
+        }
+    }
+}
+
 /// The ports that have shards.
 #[derive(Default)]
 pub(crate) struct Ports(Mutex<Vec<Weak<Port>>>);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use fanout::End;
 use packager::ts::Chunk;
-use srt::connection::{Event, Output};
+use srt::connection::{Event, Output, Reason};
 use srt::listener::{self, Listener, Request};
 use srt::{Connection, Passphrase, Rejection, packet};
 use tokio::net::UdpSocket;
@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::link::{Link, Role, end_of};
+use super::link::{Link, Role};
 use super::port::{Port, Terms};
 use super::receive::Receiver;
 use super::send::Sender;
@@ -30,10 +30,14 @@ use super::timers::Timers;
 use super::wish::{self, Refused, Wish};
 use crate::code::Address;
 use crate::config::Secret;
+use crate::ingest::mpegts::CLOCK;
+use crate::ingest::srt::Publisher;
 use crate::limits::{Admission, Pass, holder};
 use crate::output::account::Account;
 use crate::output::srt::{Lane, NotPlayed, Viewer};
-use crate::service::{Service, random};
+use crate::rung::Refused as NotAdmitted;
+use crate::service::{Denied, Publication, Service, random};
+use crate::session::{Opening, Protocol, Role as SessionRole};
 
 /// From the end of one turn to the next, at least.
 const REST: Duration = Duration::from_millis(4);
@@ -52,7 +56,19 @@ pub(super) enum Command {
     Listen(Option<Terms>),
     /// A viewer has media now, or a sentence about why there are none.
     Joined(u32, Result<Account<Chunk>, String>),
+    /// A publisher was let in, or not.
+    Published(Box<Published>),
+    /// A publisher is to be sent away.
+    Over(u32),
     End,
+}
+
+/// A caller that was looked at as a publisher.
+pub(super) struct Published {
+    request: Request,
+    admission: Admission,
+    result: Result<Publication, Denied>,
+    _handshake: Pass,
 }
 
 /// A caller that waits for a verdict.
@@ -226,6 +242,8 @@ impl Shard {
             Command::Listen(terms) => self.terms = terms,
             Command::End => self.has_ended = true,
             Command::Joined(socket, joined) => self.joined(now, socket, joined),
+            Command::Published(published) => self.published(now, *published),
+            Command::Over(socket) => self.close(now, socket, End::Stopped),
         }
     }
 
@@ -276,8 +294,9 @@ impl Shard {
         self.drain_listener(now);
         for _ in 0..VERDICTS {
             let Some(caller) = self.callers.pop_front() else { break };
-            if let Err(refused) = self.let_in(now, &caller.request) {
-                self.refuse(now, &caller.request, &refused);
+            let request = caller.request.clone();
+            if let Err(refused) = self.let_in(now, caller) {
+                self.refuse(now, &request, &refused);
             }
         }
         self.drain_listener(now);
@@ -310,14 +329,78 @@ impl Shard {
     }
 
     /// Lets a caller in, or says why not.
-    fn let_in(&mut self, now: Duration, request: &Request) -> Result<(), Refused> {
+    fn let_in(&mut self, now: Duration, caller: Caller) -> Result<(), Refused> {
         let Some(terms) = self.terms.clone() else {
-            return Err(Refused::new(Rejection::CLOSE, "nobody listens on that port any more"));
+            return Err(closing());
         };
-        match wish::read(request.stream_id.as_deref())? {
-            Wish::Play(address) => self.play(now, request, address, &terms),
-            Wish::Publish(..) => Err(Refused::new(Rejection::BAD_MODE, "publishing by SRT is not there yet")),
+        match wish::read(caller.request.stream_id.as_deref())? {
+            Wish::Play(address) => self.play(now, &caller.request, address, &terms),
+            Wish::Publish(address, key) => self.publish(now, caller, address, key, &terms),
         }
+    }
+
+    /// Has a task find out whether a publisher is let in. It may take the place of another one, so its passphrase is looked at
+    /// before.
+    fn publish(
+        &mut self,
+        now: Duration,
+        caller: Caller,
+        address: Address,
+        key: Option<Secret>,
+        terms: &Terms,
+    ) -> Result<(), Refused> {
+        let Caller { request, _handshake } = caller;
+        let own = self.service.running(&address.code.clone().into());
+        let own = own.and_then(|running| running.config().srt_passphrase.clone());
+        let passphrase = passphrase(own.as_ref(), terms)?;
+        let verified = self.listener.verify(now, request.id, passphrase.as_ref());
+        verified.map_err(|error| Refused::new(error.rejection(), error.to_string()))?;
+        let admission = self.admit(request.peer)?;
+        let (service, outbox) = (Arc::clone(&self.service), self.outbox.clone());
+        tokio::spawn(async move {
+            let (peer, agent) = (Some(canonical(request.peer)), Some(version(request.version)));
+            let opening = |stream| Opening {
+                stream,
+                rendition: None,
+                protocol: Protocol::Srt,
+                role: SessionRole::Publisher,
+                peer,
+                agent,
+                origin: None,
+            };
+            let key = key.as_ref().map(Secret::reveal);
+            let result = service.publish(&address, key, opening, CLOCK).await;
+            let published = Published { request, admission, result, _handshake };
+            // The shard may have ended.
+            let _ = outbox.send(Command::Published(Box::new(published)));
+        });
+        Ok(())
+    }
+
+    /// Lets a publisher in, or says why not.
+    fn published(&mut self, now: Duration, published: Published) {
+        let Published { request, admission, result, _handshake } = published;
+        let publication = match result {
+            Ok(publication) => publication,
+            Err(denied) => return self.refuse(now, &request, &refused(&denied, &request)),
+        };
+        // It was looked whether it has the right one.
+        let settings = match &self.terms {
+            Some(terms) => terms.settings(),
+            None => return self.refuse(now, &request, &closing()),
+        };
+        let own = publication.running.config().srt_passphrase.clone();
+        let passphrase = self.terms.as_ref().and_then(|terms| passphrase(own.as_ref(), terms).ok()).flatten();
+        let connection = match self.listener.accept(now, request.id, passphrase.as_ref(), &settings) {
+            Ok(connection) => connection,
+            Err(error) => {
+                return self.note(now, request.peer, &error.to_string());
+            }
+        };
+        let (socket, outbox) = (connection.socket(), self.outbox.clone());
+        let over = move || drop(outbox.send(Command::Over(socket)));
+        let publisher = Publisher::start(Arc::clone(&self.service), publication, over);
+        self.add(connection, request.peer, admission, Role::Publisher(publisher));
     }
 
     fn play(
@@ -332,9 +415,11 @@ impl Shard {
             NotPlayed::Absent(why) => Refused::new(Rejection::NOT_FOUND, why),
             NotPlayed::Full(why) => Refused::new(Rejection::OVERLOAD, why),
         })?;
-        let passphrase = ticket.running.config().srt_passphrase.clone().or_else(|| terms.passphrase.clone());
+        let passphrase = passphrase(ticket.running.config().srt_passphrase.as_ref(), terms)?;
         let admission = self.admit(request.peer)?;
-        let connection = self.accept(now, request, passphrase.as_ref(), terms)?;
+        let accepted = self.listener.accept(now, request.id, passphrase.as_ref(), &terms.settings());
+        // It was told already.
+        let connection = accepted.map_err(|error| Refused::new(error.rejection(), error.to_string()))?;
         let (socket, agent) = (connection.socket(), version(request.version));
         let (service, outbox) = (Arc::clone(&self.service), self.outbox.clone());
         let join = async move {
@@ -345,26 +430,6 @@ impl Shard {
         let task = AbortOnDropHandle::new(tokio::spawn(join));
         self.add(connection, request.peer, admission, Role::Joining { _task: task });
         Ok(())
-    }
-
-    /// Accepts a caller that has the right passphrase.
-    fn accept(
-        &mut self,
-        now: Duration,
-        request: &Request,
-        passphrase: Option<&Secret>,
-        terms: &Terms,
-    ) -> Result<Connection, Refused> {
-        let settings = srt::Settings {
-            receive_latency: terms.latency,
-            send_latency: terms.latency,
-            ..srt::Settings::default()
-        };
-        let passphrase = passphrase.map(|secret| Passphrase::new(secret.reveal())).transpose();
-        let passphrase = passphrase.map_err(|error| Refused::new(Rejection::INTERNAL, error.to_string()))?;
-        let accepted = self.listener.accept(now, request.id, passphrase.as_ref(), &settings);
-        // It was told already.
-        accepted.map_err(|error| Refused::new(error.rejection(), error.to_string()))
     }
 
     /// Whether there is room for a connection from there.
@@ -447,6 +512,13 @@ impl Shard {
         }
     }
 
+    /// A connection has ended.
+    fn closed(&mut self, socket: u32, reason: Reason) {
+        let Some(link) = self.links.remove(&socket) else { return };
+        self.leave_lane(socket, &link.role);
+        link.role.closed(reason);
+    }
+
     /// Forgets a connection.
     fn remove(&mut self, socket: u32, why: End) {
         let Some(link) = self.links.remove(&socket) else { return };
@@ -496,8 +568,13 @@ impl Shard {
         loop {
             match link.connection.poll_output() {
                 Output::Send(burst) => self.sender.burst(link.peer, burst),
-                Output::Event(Event::Data { .. }) => {}
-                Output::Event(Event::Closed(reason)) => return self.remove(socket, end_of(reason)),
+                Output::Event(Event::Data { payload, lost }) => {
+                    // Who plays has nothing to say.
+                    if let Role::Publisher(publisher) = &link.role {
+                        publisher.take(payload, lost);
+                    }
+                }
+                Output::Event(Event::Closed(reason)) => return self.closed(socket, reason),
                 Output::Wait(Some(at)) => return self.timers.set(socket, at, &mut link.set),
                 Output::Wait(None) => return self.remove(socket, End::Left),
             }
@@ -524,6 +601,32 @@ impl Shard {
         self.lanes.clear();
         self.sender.flush(&self.socket);
     }
+}
+
+/// What a caller has to have, by what its stream says, or else the listener.
+fn passphrase(own: Option<&Secret>, terms: &Terms) -> Result<Option<Passphrase>, Refused> {
+    let secret = own.or(terms.passphrase.as_ref());
+    let passphrase = secret.map(|secret| Passphrase::new(secret.reveal())).transpose();
+    passphrase.map_err(|error| Refused::new(Rejection::INTERNAL, error.to_string()))
+}
+
+fn closing() -> Refused {
+    Refused::new(Rejection::CLOSE, "nobody listens on that port any more")
+}
+
+/// What a publisher is told that is not let in.
+fn refused(denied: &Denied, request: &Request) -> Refused {
+    let rejection = match denied {
+        Denied::Refused(_, NotAdmitted::Key) => match wish::read(request.stream_id.as_deref()) {
+            Ok(Wish::Publish(_, Some(_))) => Rejection::FORBIDDEN,
+            _ => Rejection::UNAUTHORIZED,
+        },
+        Denied::Refused(_, NotAdmitted::Busy) => Rejection::CONFLICT,
+        Denied::NotPublished(_) => Rejection::BAD_MODE,
+        Denied::Start(_) => Rejection::UNAVAILABLE,
+        Denied::Unknown(_) | Denied::Rendition(..) | Denied::Several(..) => Rejection::NOT_FOUND,
+    };
+    Refused::new(rejection, denied.to_string())
 }
 
 /// Sends the last words of a connection.

@@ -25,6 +25,7 @@ mod rtsp_play;
 mod rtsp_publish;
 mod srt_client;
 mod srt_play;
+mod srt_publish;
 mod transport_stream;
 mod witness;
 mod world;
