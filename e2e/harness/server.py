@@ -59,8 +59,8 @@ def ladder(*names):
 class Server:
     """`rillcast run -c …` in a folder of its own"""
 
-    def __init__(self, binary, folder, streams=None, host='127.0.0.1', settings=None, tls=None, rtsp=False):
-        """`tls`: the files of a certificate and its key, for RTMPS, and RTSPS beside RTSP. `rtsp`: listen for it, with settings where it is a dict"""
+    def __init__(self, binary, folder, streams=None, host='127.0.0.1', settings=None, tls=None, rtsp=False, srt=False):
+        """`tls`: the files of a certificate and its key, for RTMPS, and RTSPS beside RTSP. `rtsp`, `srt`: listen for it, with settings where it is a dict"""
         self.binary, self.folder, self.host = binary, folder, host
         family = socket.AF_INET6 if ':' in host else socket.AF_INET
         self.http_port, self.rtmp_port = free_port(family), free_port(family)
@@ -72,6 +72,7 @@ class Server:
         if self.rtsp_port:
             first = next(UDP_PORTS)
             self.rtsp_settings = {'enabled': True, 'udp_ports': '%d-%d' % (first, first + 999), **(rtsp if isinstance(rtsp, dict) else {})}
+        self.srt_port, self.srt_settings = srt is not False and free_port(family), srt if isinstance(srt, dict) else {}
         self.settings, self.tls, self.rtmps_port = settings or {}, tls, tls and free_port(family)
         self.rtsps_port = tls and self.rtsp_port and free_port(family)
         self.write_config({'news': PUBLISH} if streams is None else streams)
@@ -90,6 +91,8 @@ class Server:
         }
         if self.rtsp_port:
             values['listeners']['rtsp'] = {'listen_host': self.host, 'port': self.rtsp_port, **self.rtsp_settings}
+        if self.srt_port:
+            values['listeners']['srt'] = {'listen_host': self.host, 'port': self.srt_port, **self.srt_settings}
         if self.tls:
             values['tls'] = {'cert': self.tls[0], 'key': self.tls[1]}
             values['listeners']['rtmps'] = {'listen_host': self.host, 'port': self.rtmps_port}
@@ -142,6 +145,12 @@ class Server:
 
     def rtsp(self, name='news', app='live'):
         return 'rtsp://%s:%d/%s/%s' % (self.shown_host, self.rtsp_port, app, name)
+
+    def srt(self, stream_id='live/news', passphrase=None, key_bytes=None):
+        """What a caller is given; `key_bytes` where it chooses the length of its keys"""
+        url = 'srt://%s:%d?streamid=%s' % (self.shown_host, self.srt_port, stream_id)
+        url += '&passphrase=' + passphrase if passphrase else ''
+        return url + ('&pbkeylen=%d' % key_bytes if key_bytes else '')
 
     def rtsps(self, name='news', app='live'):
         """By the name that the certificate is for"""
