@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::code::Code;
 use crate::config::{Output, Stream};
 use crate::error::Error;
+use crate::events::What;
 use crate::inputs::{self, InputChanges};
 use crate::output::segmented::Outputs;
 use crate::push::PushChanges;
@@ -163,12 +164,19 @@ impl Service {
         }
         fresh.iter().for_each(|source| self.start_input(running, source));
         let pushes = self.change_pushes(running, &new.pushes).await;
-        segmented?;
+        self.tell_changed(&plan);
         for action in &plan.actions {
             let Action { change, viewers, publishers } = action;
             tracing::info!(stream = %code, viewers, publishers, "{change}");
         }
-        Ok(Changed { plan, pushes })
+        segmented.map(|()| Changed { plan, pushes })
+    }
+
+    /// Tells whoever listens of a change that was made.
+    pub(crate) fn tell_changed(&self, plan: &Plan) {
+        if !plan.is_empty() {
+            self.events.tell(Some(&plan.stream), || What::ConfigChanged(plan.clone()));
+        }
     }
 
     /// Ends the viewers of outputs that are switched off. Whoever is let in at the same moment looks at the switch again
@@ -215,12 +223,12 @@ impl Service {
         switched
     }
 
-    fn plan_of(&self, running: &Running, new: &Stream) -> Plan {
+    pub(crate) fn plan_of(&self, running: &Running, new: &Stream) -> Plan {
         self.with_counts(running, difference::changes(&running.config(), new))
     }
 
     /// The changes with whom they end. Who is ended by several is counted with the first.
-    fn with_counts(&self, running: &Running, changes: Vec<Change>) -> Plan {
+    pub(crate) fn with_counts(&self, running: &Running, changes: Vec<Change>) -> Plan {
         let mut left = self.of_stream(running);
         let actions = changes.into_iter().map(|change| {
             let mut touched = Touched::default();

@@ -138,6 +138,8 @@ pub struct Settings {
     pub publish_timeout: Duration,
     /// An HLS viewer that asks for nothing for this long has left, 30 s by default.
     pub viewer_idle: Duration,
+    /// A viewer of HLS or DASH whose session an operator ended is refused for this long, 60 s by default.
+    pub kick_time: Duration,
     /// A push that has no media to send is ended after this long, until there is some, 30 s by default.
     pub push_idle: Duration,
     /// How viewers that have a connection are served.
@@ -312,6 +314,7 @@ impl Default for Settings {
             join_timeout: Duration::from_secs(5),
             publish_timeout: Duration::from_secs(5),
             viewer_idle: Duration::from_secs(30),
+            kick_time: Duration::from_secs(60),
             push_idle: Duration::from_secs(30),
             fan_out: FanOut::default(),
             limits: Limits::default(),

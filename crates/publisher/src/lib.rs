@@ -10,6 +10,8 @@ mod clock;
 mod code;
 pub mod config;
 mod error;
+pub mod events;
+mod health;
 mod ingest;
 mod inputs;
 mod limits;

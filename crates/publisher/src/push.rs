@@ -30,9 +30,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::code::Code;
 use crate::config;
+use crate::events::{Events, What};
 use feed::Feed;
 use life::{Ending, Life};
 use progress::Progress;
+use reason::Fault;
 
 /// One destination.
 pub(crate) struct Push {
@@ -43,6 +45,7 @@ pub(crate) struct Push {
     url: String,
     cancel: CancellationToken,
     tasks: TaskTracker,
+    events: Events,
     state: Mutex<State>,
 }
 
@@ -74,7 +77,7 @@ struct Connected {
 }
 
 impl Push {
-    fn new(id: u64, stream: Code, config: config::Push, cancel: CancellationToken) -> Self {
+    fn new(id: u64, stream: Code, config: config::Push, events: Events, cancel: CancellationToken) -> Self {
         let state = State {
             life: Life::new(&config),
             comment: config.comment.clone(),
@@ -84,7 +87,18 @@ impl Push {
             skipped: 0,
         };
         let url = masked(config.url.reveal());
-        Self { id, stream, config, url, cancel, tasks: TaskTracker::new(), state: Mutex::new(state) }
+        let push = Self {
+            id,
+            stream,
+            config,
+            url,
+            cancel,
+            tasks: TaskTracker::new(),
+            events,
+            state: Mutex::new(state),
+        };
+        push.tell(None, Some(PushStatus::Starting), None);
+        push
     }
 
     /// Whether it is what that says, whatever the comment.
@@ -92,10 +106,11 @@ impl Push {
         self.config.is_like(config)
     }
 
-    /// Resolves when its worker has ended, after it was cancelled.
+    /// Resolves when its worker has ended, after it was cancelled because it is wanted no more.
     async fn ended(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+        self.tell(Some(self.status()), None, None);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,11 +135,13 @@ impl Push {
     /// The peer takes what it is sent of a rung.
     fn activate(&self, now: Duration, rendition: &str) {
         let mut state = self.state();
+        let was = state.life.status();
         state.life.activate(now);
         let (since, rendition) = (Some(SystemTime::now()), rendition.to_owned());
         let Connected { idle_since, warnings, .. } = state.connected.take().unwrap_or_default();
         state.connected = Some(Connected { since, rendition, idle_since, warnings, ..Connected::default() });
         drop(state);
+        self.tell(Some(was), Some(PushStatus::Active), None);
         tracing::info!(stream = %self.stream, push = self.id, url = self.url, "push active");
     }
 
@@ -162,7 +179,35 @@ impl Push {
         self.leave();
         let mut state = self.state();
         state.under_way = false;
+        let (was, error) = (state.life.status(), ending.fault().map(ToString::to_string));
         state.life.end(now, SystemTime::now(), ending, jitter);
+        let is = state.life.status();
+        drop(state);
+        self.tell(Some(was), Some(is), error);
+    }
+
+    /// No attempt can ever succeed.
+    fn give_up(&self, fault: Fault) {
+        let error = fault.to_string();
+        let mut state = self.state();
+        let was = state.life.status();
+        state.life.give_up(SystemTime::now(), fault);
+        drop(state);
+        self.tell(Some(was), Some(PushStatus::Failed), Some(error));
+    }
+
+    /// Tells of another state, if it is one.
+    fn tell(&self, from: Option<PushStatus>, to: Option<PushStatus>, error: Option<String>) {
+        if from != to {
+            let url = self.url.clone();
+            self.events.tell(Some(&self.stream), || What::PushChanged {
+                push: self.id,
+                url,
+                from,
+                to,
+                error,
+            });
+        }
     }
 
     /// As it is at `now`, which is `wall` on the wall clock.
@@ -236,7 +281,13 @@ mod tests {
     #[test]
     fn another_comment_is_no_other_destination() {
         let config = config::Push::new("rtmp://host/live/secret");
-        let push = Push::new(1, "news".parse().expect("a code"), config.clone(), CancellationToken::new());
+        let push = Push::new(
+            1,
+            "news".parse().expect("a code"),
+            config.clone(),
+            Events::default(),
+            CancellationToken::new(),
+        );
         assert!(push.is_for(&config::Push { comment: Some("backup".to_owned()), ..config.clone() }));
         assert!(!push.is_for(&config::Push { limit: 1, ..config.clone() }));
         assert!(!push.is_for(&config::Push { url: config::Secret::new("rtmp://host/live/other"), ..config }));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::change::Change;
 use crate::code::Code;
 use crate::config::{AbrRepMeta, Stream};
 use crate::error::Error;
@@ -35,7 +36,10 @@ impl Service {
             return Err(Error::NotRunning(code.clone()));
         }
         let ladder = self.new_rungs(&running, &config)?;
-        self.restart_segmented(&running, config, ladder).await
+        let plan = self.plan_of(&running, &config);
+        let restarted = self.restart_segmented(&running, config, ladder).await;
+        self.tell_changed(&plan);
+        restarted
     }
 
     /// Puts HLS and DASH of this configuration, with these rungs, in the place of those that run.
@@ -116,14 +120,19 @@ impl Service {
     /// [`Error::NotRunning`].
     pub fn update_abr_master_meta(&self, code: &Code, updates: &[AbrRepMeta]) -> Result<(), Error> {
         let running = self.running(&code.clone().into()).ok_or_else(|| Error::NotRunning(code.clone()))?;
+        let mut changes = Vec::new();
         for update in updates {
             match running.find_rung(&update.slug) {
-                Some(rung) => self.announce(&running, &rung, update),
+                Some(rung) => {
+                    self.announce(&running, &rung, update);
+                    changes.push(Change::RungAnnounced(update.clone()));
+                }
                 None => {
                     tracing::warn!(stream = %code, rendition = update.slug, "there is no such rendition to announce anew");
                 }
             }
         }
+        self.tell_changed(&self.with_counts(&running, changes));
         Ok(())
     }
 

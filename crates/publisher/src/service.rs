@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::code::{Address, Code};
 use crate::config::{self, DEFAULT_RENDITION, Listeners, Rendition, Settings, Source, Stream, Tls};
 use crate::error::Error;
+use crate::events::{Events, What};
 use crate::limits::{Admission, Gate, Gates, LimitStatus, Refusal};
 use crate::output::carrier;
 use crate::output::cutting::Cutting;
@@ -47,6 +48,7 @@ pub struct Service {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) events: Events,
     pub(crate) refusals: Refusals,
     pub(crate) gates: Arc<Gates>,
     pub(crate) fan_out: Arc<FanOut>,
@@ -201,6 +203,7 @@ impl Service {
     }
 
     fn with(settings: Settings, claims: Vec<disk::Claim>) -> Result<Self, Error> {
+        let events = Events::default();
         let gates = Gates::new(settings.limits.clone(), settings.fan_out.slow_viewer_timeout);
         Ok(Self {
             gates: Arc::new(gates),
@@ -209,7 +212,8 @@ impl Service {
             udp_ports: Ports::default(),
             srt_ports: srt::Ports::default(),
             clock: Clock::start(),
-            sessions: Arc::default(),
+            sessions: Arc::new(Sessions::new(settings.kick_time, events.clone())),
+            events,
             refusals: Refusals::default(),
             listeners: Mutex::new(settings.listeners.clone()),
             tls: Mutex::new(settings.tls.clone()),
@@ -244,6 +248,8 @@ impl Service {
             self.start_input(&running, &input.source);
         }
         self.start_pushes(&running);
+        running.tasks.spawn(Arc::clone(self).watch_health(Arc::clone(&running)));
+        self.events.tell(Some(&running.code), || What::StreamStarted);
         tracing::info!(stream = %running.code, "stream started");
         Ok(())
     }
@@ -347,6 +353,7 @@ impl Service {
             rung.stopped().await;
         }
         running.segmented.replace(Outputs::default()).stop(*why == Ended::StreamStopped).await;
+        self.events.tell(Some(code), || What::StreamStopped(why.clone()));
         tracing::info!(stream = %code, reason = %why, "stream stopped");
         Ok(())
     }
@@ -369,7 +376,11 @@ impl Service {
 
     /// Replaces the addresses of the listeners. A running listener keeps its address until it is run again.
     pub fn set_listeners(&self, listeners: Listeners) {
-        *self.listeners.lock().unwrap_or_else(PoisonError::into_inner) = listeners;
+        let mut current = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current != listeners {
+            *current = listeners;
+            self.events.tell(None, || What::ListenersChanged);
+        }
     }
 
     /// Replaces the files of the certificate that listeners for TLS show. A running listener keeps its own until it is run

@@ -2,22 +2,32 @@
 //!
 //! A session is opened once and closed once; both are logged here and nowhere else, the close with its reason.
 
+mod client;
+mod meter;
+mod status;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
+use crate::events::{Events, What};
+pub(crate) use client::Client;
+use client::Refused;
+pub use client::Token;
+use meter::Meter;
+pub use status::{SessionStatus, State};
 
 /// Closed sessions that are remembered for status and tests.
 const REMEMBERED: usize = 200;
 
 /// The wire protocol of a session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Protocol {
     /// RTMP.
@@ -196,7 +206,11 @@ pub struct Session {
     /// When it was opened.
     pub since: SystemTime,
     opened: Instant,
+    /// Who it is that asks, where there is no connection to tell by.
+    client: Option<Client>,
+    closed: AtomicBool,
     bytes: AtomicU64,
+    meter: Mutex<Meter>,
     /// Monotonic milliseconds of the last media, or of the opening.
     media_ms: AtomicU64,
     skips: AtomicU64,
@@ -211,11 +225,16 @@ impl Session {
     /// Counts bytes taken from or given to the peer.
     pub fn add_bytes(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.meter().add(self.opened.elapsed(), bytes);
     }
 
     /// Bytes of media so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn meter(&self) -> MutexGuard<'_, Meter> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Media came from it at the monotonic time `now`.
@@ -312,11 +331,14 @@ pub struct Closed {
 #[derive(Debug, Default)]
 pub struct Sessions {
     next: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<Registered>,
+    kick_time: Duration,
+    events: Events,
+    refused: Mutex<Refused>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Registered {
     open: BTreeMap<u64, Arc<Session>>,
     closed: VecDeque<Closed>,
 }
@@ -333,8 +355,23 @@ pub(crate) struct Opening {
 }
 
 impl Sessions {
+    /// None yet. Whoever has no connection and is kicked is refused for this long.
+    pub(crate) fn new(kick_time: Duration, events: Events) -> Self {
+        Self { kick_time, events, ..Self::default() }
+    }
+
     /// Opens a session, which ends when `parent` does at the latest.
     pub(crate) fn open(self: &Arc<Self>, opening: Opening, parent: &CancellationToken) -> Open {
+        self.open_for(opening, None, parent)
+    }
+
+    /// The same for a viewer without a connection.
+    pub(crate) fn open_for(
+        self: &Arc<Self>,
+        opening: Opening,
+        client: Option<Client>,
+        parent: &CancellationToken,
+    ) -> Open {
         let session = Arc::new(Session {
             id: self.next.fetch_add(1, Ordering::Relaxed) + 1,
             stream: opening.stream,
@@ -346,7 +383,10 @@ impl Sessions {
             origin: opening.origin,
             since: SystemTime::now(),
             opened: Instant::now(),
+            client,
+            closed: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
+            meter: Mutex::default(),
             media_ms: AtomicU64::new(0),
             skips: AtomicU64::new(0),
             reception: Mutex::default(),
@@ -364,10 +404,15 @@ impl Sessions {
             session.role
         );
         self.lock().open.insert(session.id, Arc::clone(&session));
+        self.events.tell(Some(&session.stream), || What::SessionOpened(session.status()));
         Open { session, registry: Arc::clone(self) }
     }
 
+    /// Closes a session, once.
     fn close(&self, session: &Arc<Session>) {
+        if session.closed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let reason = session.why().unwrap_or_else(|| match session.cancel.is_cancelled() {
             // Its task did not come to its end.
             _ if std::thread::panicking() => Ended::Internal,
@@ -389,12 +434,46 @@ impl Sessions {
             "{} closed",
             session.role
         );
+        self.events.tell(Some(&session.stream), || What::SessionClosed(session.status(), reason.clone()));
         let mut state = self.lock();
         state.open.remove(&session.id);
         if state.closed.len() == REMEMBERED {
             state.closed.pop_front();
         }
         state.closed.push_back(Closed { session: Arc::clone(session), reason });
+    }
+
+    /// The open session of that id.
+    pub fn find(&self, id: u64) -> Option<Arc<Session>> {
+        self.lock().open.get(&id).cloned()
+    }
+
+    /// Ends an open session because an operator wants it: whoever has a connection loses it, a source of our own begins
+    /// anew, and a viewer of HLS or DASH is refused (403) for [`Settings::kick_time`](crate::config::Settings::kick_time), playlists and segments of that output of
+    /// the stream alike. It is told by its token, else by address and user agent, and so whoever has the same is refused as
+    /// well. False: there is no such session.
+    pub fn kick(&self, id: u64) -> bool {
+        let Some(session) = self.find(id) else { return false };
+        if let Some(client) = &session.client {
+            let key = (session.stream.clone(), session.protocol, client.clone());
+            self.refused().add(Instant::now(), key, self.kick_time);
+        }
+        session.cancel(Ended::Kicked);
+        if session.client.is_some() {
+            // Nobody else would notice before the next request.
+            self.close(&session);
+        }
+        true
+    }
+
+    /// Whether a viewer without a connection is refused, for an operator ended its session.
+    pub(crate) fn is_refused(&self, stream: &Code, protocol: Protocol, client: &Client) -> bool {
+        let mut refused = self.refused();
+        !refused.is_empty() && refused.has(Instant::now(), &(stream.clone(), protocol, client.clone()))
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Refused> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The open sessions, oldest first.
@@ -414,7 +493,7 @@ impl Sessions {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Registered> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,6 +20,11 @@ pub fn not_found(sentence: &str) -> Response<Body> {
     text(StatusCode::NOT_FOUND, sentence)
 }
 
+/// An operator has sent the viewer away.
+pub(super) fn kicked() -> Response<Body> {
+    text(StatusCode::FORBIDDEN, "an operator has closed this session")
+}
+
 /// There is no room, and why. The client may ask again.
 pub(super) fn busy(sentence: &str) -> Response<Body> {
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);

@@ -104,7 +104,8 @@ impl Service {
     /// Answers a GET or HEAD of the stream's MPD.
     ///
     /// 404 when the stream is not running, its DASH output is off, the name is another one, or no media comes within
-    /// `join_timeout`; 503 for a new viewer when the stream has all that it may have.
+    /// `join_timeout`; 503 for a new viewer when the stream has all that it may have; 403 for one whose
+    /// session an operator ended.
     pub async fn handle_dash(
         self: &Arc<Self>,
         request: &Parts,
@@ -139,7 +140,7 @@ impl Service {
     /// Answers a GET or HEAD of a segment in fragmented MP4 or what initializes a player for such, of DASH and HLS.
     ///
     /// 404 when the stream is not running or the file does not exist (any more); 503 for a new viewer when the stream
-    /// has all that it may have.
+    /// has all that it may have; 403 for one whose session an operator ended.
     pub async fn handle_fragment(
         self: &Arc<Self>,
         request: &Parts,

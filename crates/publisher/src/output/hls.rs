@@ -244,7 +244,8 @@ impl Service {
     /// Answers a GET or HEAD of one of the stream's HLS files: a playlist or a segment.
     ///
     /// 404 when the stream is not running, its HLS output is off, the file does not exist (any more), or no
-    /// media comes within `join_timeout`; 503 for a new viewer when the stream has all that it may have.
+    /// media comes within `join_timeout`; 503 for a new viewer when the stream has all that it may have; 403
+    /// for one whose session an operator ended.
     pub async fn handle_hls(
         self: &Arc<Self>,
         request: &Parts,

@@ -1,4 +1,4 @@
-//! Viewers of segmented outputs, who have no connection: an estimate by address and user agent.
+//! Viewers of segmented outputs, who have no connection: told by their token, else an estimate by address and user agent.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,7 +13,7 @@ use super::answer;
 use crate::body::Body;
 use crate::limits::{self, Pass, Refusal};
 use crate::service::Service;
-use crate::session::{Ended, Open, Opening, Protocol, Role, Sessions};
+use crate::session::{Client, Ended, Open, Opening, Protocol, Role, Sessions, Token};
 use crate::stream::Running;
 
 /// Names under which the clients of one address are told apart. Those that come after count as one: names cost nothing,
@@ -29,14 +29,19 @@ pub(crate) struct Viewers {
     state: Mutex<State>,
 }
 
-/// A client: its address, and what it calls itself.
-type Client = (IpAddr, Option<String>);
-
 #[derive(Default)]
 struct State {
-    /// By the holder of the address.
-    known: HashMap<IpAddr, HashMap<Client, Viewer>>,
+    known: HashMap<Group, HashMap<Client, Viewer>>,
     swept: Option<Instant>,
+}
+
+/// Who may have a name of its own beside whom.
+#[derive(PartialEq, Eq, Hash)]
+enum Group {
+    /// Those of one holder of addresses.
+    Holder(IpAddr),
+    /// Those with a token.
+    Tokens,
 }
 
 struct Viewer {
@@ -45,50 +50,74 @@ struct Viewer {
     _pass: Pass,
 }
 
+/// What becomes of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    Counted,
+    /// There is no room for another viewer.
+    NoRoom,
+    /// An operator ended the viewer's session.
+    Kicked,
+}
+
+/// Who asks: by the token that was found to be good, else by address and user agent.
+fn client(request: &Parts, peer: SocketAddr) -> Client {
+    match request.extensions.get::<Token>() {
+        Some(token) => Client::Token(token.clone()),
+        None => Client::Seen(peer.ip(), answer::user_agent(request)),
+    }
+}
+
 impl Viewers {
     /// Nobody yet.
     pub(super) fn new(idle: Duration) -> Self {
         Self { idle, state: Mutex::default() }
     }
 
-    /// Counts an answer for the viewer that asked; an unknown one gets a session. False: there is no room for it.
-    pub(super) fn note(
+    /// Counts an answer for the viewer that asked; an unknown one gets a session.
+    fn note(
         &self,
         sessions: &Arc<Sessions>,
         running: &Running,
         protocol: Protocol,
         peer: SocketAddr,
-        agent: Option<String>,
+        request: &Parts,
         bytes: u64,
-    ) -> bool {
+    ) -> Noted {
         let mut state = self.lock();
+        let mut client = client(request, peer);
         let holder = limits::holder(peer.ip());
-        let of_holder = state.known.entry(holder).or_default();
-        let mut client = (peer.ip(), agent.clone());
-        if of_holder.len() >= NAMES && !of_holder.contains_key(&client) {
-            client = (holder, None);
+        let group = if client.is_estimated() { Group::Holder(holder) } else { Group::Tokens };
+        let of_group = state.known.entry(group).or_default();
+        if client.is_estimated() && of_group.len() >= NAMES && !of_group.contains_key(&client) {
+            client = Client::Seen(holder, None);
         }
-        let viewer = match of_holder.entry(client) {
+        if sessions.is_refused(&running.code, protocol, &client) {
+            return Noted::Kicked;
+        }
+        if of_group.get(&client).is_some_and(|viewer| viewer.session.cancelled().is_cancelled()) {
+            of_group.remove(&client);
+        }
+        let viewer = match of_group.entry(client.clone()) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
-                let Some(pass) = running.viewers.enter() else { return false };
-                let stream = running.code.clone();
+                let Some(pass) = running.viewers.enter() else { return Noted::NoRoom };
                 let opening = Opening {
-                    stream,
+                    stream: running.code.clone(),
                     rendition: None,
                     protocol,
                     role: Role::Viewer,
                     peer: Some(peer),
-                    agent,
+                    agent: answer::user_agent(request),
                     origin: None,
                 };
-                let session = sessions.open(opening, &running.cancel);
+                let session = sessions.open_for(opening, Some(client), &running.cancel);
                 unknown.insert(Viewer { session, seen: Instant::now(), _pass: pass })
             }
         };
         viewer.seen = Instant::now();
         viewer.session.add_bytes(bytes);
-        true
+        Noted::Counted
     }
 
     /// Closes the sessions of viewers that have left.
@@ -124,7 +153,7 @@ impl Viewers {
 
 impl Service {
     /// The response, counted for the viewer that the request seems to come from; another one where it is a new viewer
-    /// and there is no room.
+    /// and there is no room, or where an operator ended its session.
     pub(super) fn note_viewer(
         &self,
         running: &Running,
@@ -134,11 +163,11 @@ impl Service {
         protocol: Protocol,
         response: Response<Body>,
     ) -> Response<Body> {
-        let agent = answer::user_agent(request);
         let bytes = response.body().length().unwrap_or(0);
-        match viewers.note(&self.sessions, running, protocol, peer, agent, bytes) {
-            true => response,
-            false => answer::busy(&self.gates.sentence(self.gates.refuse(Refusal::ViewersPerStream))),
+        match viewers.note(&self.sessions, running, protocol, peer, request, bytes) {
+            Noted::Counted => response,
+            Noted::NoRoom => answer::busy(&self.gates.sentence(self.gates.refuse(Refusal::ViewersPerStream))),
+            Noted::Kicked => answer::kicked(),
         }
     }
 }

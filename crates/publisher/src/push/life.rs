@@ -40,6 +40,16 @@ pub(super) struct Life {
     reason: Option<Reason>,
 }
 
+impl Ending {
+    /// What went wrong, if anything did.
+    pub(super) fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Failed(fault) | Self::Idle(Some(fault)) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
 impl Life {
     pub(super) fn new(config: &Push) -> Self {
         Self {

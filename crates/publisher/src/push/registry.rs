@@ -95,7 +95,8 @@ impl Service {
     ) -> (PushChanges, Vec<Arc<Push>>) {
         let (fresh, gone, kept) = running.pushes.replace(wanted, |config| {
             // The end of the stream is the end of the push, which then still has a word for its peer.
-            Push::new(self.next_push(), running.code.clone(), config.clone(), running.cancel.child_token())
+            let (events, cancel) = (self.events.clone(), running.cancel.child_token());
+            Push::new(self.next_push(), running.code.clone(), config.clone(), events, cancel)
         });
         gone.iter().for_each(|push| push.cancel.cancel());
         let changes = PushChanges { started: fresh.len(), stopped: gone.len(), kept };

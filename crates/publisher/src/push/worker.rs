@@ -1,7 +1,7 @@
 //! One destination's worker: attempt after attempt, until it is stopped or gives up.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use packager::rtmp::Chunk;
 use rtmp::client::{Target, Url};
@@ -46,7 +46,7 @@ impl Worker {
             Err(error) => {
                 let fault = Fault::new(Reason::Url, error.to_string());
                 self.warn(&fault, "push failed");
-                return self.push.state().life.give_up(SystemTime::now(), fault);
+                return self.push.give_up(fault);
             }
         };
         let (mut next, mut media_after) = (None, Duration::ZERO);
