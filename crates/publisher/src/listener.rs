@@ -67,6 +67,17 @@ pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
+/// A connection that waits to be accepted, if there is one, asked of the system itself: for a listener that closes, which would
+/// break it off.
+pub(crate) fn accept_waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    let (socket, peer) = socket2::SockRef::from(listener).accept().ok()?;
+    socket.set_nonblocking(true).ok()?;
+    let stream = TcpStream::from_std(socket.into()).ok()?;
+    tune(&stream);
+    let peer = peer.as_socket()?;
+    Some((stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())))
+}
+
 /// Sets what a media connection wants; a socket that refuses any of it still works.
 fn tune(stream: &TcpStream) {
     // Without it small writes wait for acknowledgements.

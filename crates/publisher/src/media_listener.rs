@@ -136,11 +136,16 @@ impl MediaListener {
         self.listener.local_addr()
     }
 
-    /// Serves connections until `cancel`, or the end of the service. Connections go on when only `cancel` ends.
+    /// Serves connections until `cancel`, or the end of the service. Connections go on when only `cancel` ends, those too that
+    /// were not accepted yet.
     pub async fn run(self, cancel: CancellationToken) {
         let ended = self.service.cancelled();
         tokio::select! {
-            () = cancel.cancelled() => {}
+            () = cancel.cancelled() => {
+                while let Some((stream, peer)) = listener::accept_waiting(&self.listener) {
+                    self.take(stream, peer);
+                }
+            }
             () = ended.cancelled() => {}
             () = self.accept() => {}
             () = self.watch() => {}
@@ -158,28 +163,32 @@ impl MediaListener {
     async fn accept(&self) {
         loop {
             let (stream, peer) = listener::accept(&self.listener).await;
-            let since = self.service.clock.elapsed();
-            // One that is not let in is closed without a word: a flood gets no work out of us.
-            let Ok(admission) = self.service.admit(peer) else { continue };
-            let begun = self.service.gates.begin_handshake();
-            let begun = begun.inspect_err(|&refusal| self.service.note_refusal(peer, refusal));
-            let Ok(handshake) = begun else { continue };
-            let (service, speaks) = (Arc::clone(&self.service), self.speaks);
-            let certificates = self.certificates.clone();
-            self.service.tasks.spawn(async move {
-                let _admission = admission;
-                let line = match certificates {
-                    None => Line::Plain(Arc::new(stream)),
-                    // In a box, which is given back: what it needs is much.
-                    Some(certificates) => match Box::pin(secure(&service, &certificates, stream, peer)).await
-                    {
-                        Some(line) => line,
-                        None => return,
-                    },
-                };
-                serve(service, speaks, line, peer, since, handshake).await;
-            });
+            self.take(stream, peer);
         }
+    }
+
+    /// Serves a connection, if it is let in.
+    fn take(&self, stream: TcpStream, peer: SocketAddr) {
+        let since = self.service.clock.elapsed();
+        // One that is not let in is closed without a word: a flood gets no work out of us.
+        let Ok(admission) = self.service.admit(peer) else { return };
+        let begun = self.service.gates.begin_handshake();
+        let begun = begun.inspect_err(|&refusal| self.service.note_refusal(peer, refusal));
+        let Ok(handshake) = begun else { return };
+        let (service, speaks) = (Arc::clone(&self.service), self.speaks);
+        let certificates = self.certificates.clone();
+        self.service.tasks.spawn(async move {
+            let _admission = admission;
+            let line = match certificates {
+                None => Line::Plain(Arc::new(stream)),
+                // In a box, which is given back: what it needs is much.
+                Some(certificates) => match Box::pin(secure(&service, &certificates, stream, peer)).await {
+                    Some(line) => line,
+                    None => return,
+                },
+            };
+            serve(service, speaks, line, peer, since, handshake).await;
+        });
     }
 }
 

@@ -91,7 +91,7 @@ fn whole(root: &Node, notes: &Notes) -> Config {
     let has_tls = file.item("tls").is_some_and(|item| !item.holds_nothing());
     let tls = tls::tls(file.section("tls"));
     let listeners = service::listeners(file.section("listeners"), listen.as_deref(), listen_item, has_tls);
-    let (hls, hls_segment_type, dash) = service::outputs(file.section("publisher"));
+    let publisher = service::outputs(file.section("publisher"));
     let fan_out = limits::fan_out(file.section("fan_out"));
     let limits = limits::limits(file.section("limits"));
     let streams = stream::streams(file.section("streams"), notes);
@@ -100,16 +100,7 @@ fn whole(root: &Node, notes: &Notes) -> Config {
         data_dir,
         http: listen.unwrap_or_else(|| vec![Listen { host: Host::All, port: HTTP_PORT }]),
         api,
-        settings: Settings {
-            listeners,
-            tls,
-            hls,
-            hls_segment_type,
-            dash,
-            fan_out,
-            limits,
-            ..Settings::default()
-        },
+        settings: Settings { listeners, tls, fan_out, limits, ..publisher },
         streams,
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         join_timeout: _,
         publish_timeout: _,
         viewer_idle: _,
+        kick_time,
         push_idle: _,
         fan_out,
         limits,
@@ -37,6 +38,7 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
     found.segmented(&HLS, hls, &new.hls);
     found.note("publisher.hls.segment_type", hls_segment_type, &new.hls_segment_type);
     found.segmented(&DASH, dash, &new.dash);
+    found.note("publisher.kick_sec", kick_time, &new.kick_time);
     found.fan_out(fan_out, &new.fan_out);
     found.limits(limits, &new.limits);
     found.0

@@ -47,6 +47,7 @@ pub(super) const SETTINGS: [&[&str]; 51] = [
     &["publisher", "dash", "live_window"],
     &["publisher", "dash", "live_history"],
     &["publisher", "dash", "live_ephemeral"],
+    &["publisher", "kick_sec"],
     &["fan_out", "workers"],
     &["fan_out", "merge_window_ms"],
     &["fan_out", "sound_at_once"],

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use publisher::config::{self, Listener, Listeners, Secret, SegmentType, Segmented};
+use publisher::config::{self, Listener, Listeners, Secret, SegmentType, Segmented, Settings};
 
 use super::listen::{Host, Listen};
 use super::read::{Item, Section};
@@ -15,6 +15,8 @@ const SEGMENT_SEC: RangeInclusive<f64> = 1.0..=12.0;
 const WINDOW: RangeInclusive<u64> = 3..=100_000;
 /// Bounds of `live_history`.
 const HISTORY: RangeInclusive<u64> = 0..=100_000;
+/// Bounds of `kick_sec`: a day at most, for whoever has the same address is refused as well.
+const KICK_SEC: RangeInclusive<u64> = 0..=86_400;
 /// Between the first and the last UDP port: whatever they are, two pairs of an even and an odd one are there.
 const UDP_PORTS: u16 = 4;
 /// A passphrase of SRT has 10 to 79 bytes, draft-sharabayko-srt 6.1.4.
@@ -139,8 +141,9 @@ pub(super) fn passphrase(item: &Item<'_>) -> Option<Secret> {
     item.read("10 to 79 characters", |text| PASSPHRASE.contains(&text.len()).then(|| Secret::new(text)))
 }
 
-/// Reads `publisher`: HLS, what its segments are, and DASH.
-pub(super) fn outputs(mut section: Section<'_>) -> (Segmented, SegmentType, Segmented) {
+/// Reads `publisher`: HLS, what its segments are, DASH, and how long kicked viewers of both are refused. All else is as by
+/// default.
+pub(super) fn outputs(mut section: Section<'_>) -> Settings {
     let mut hls = section.section("hls");
     let segment_type = hls.item("segment_type").and_then(|item| {
         item.read("ts, fmp4, auto", |text| match text {
@@ -160,8 +163,16 @@ pub(super) fn outputs(mut section: Section<'_>) -> (Segmented, SegmentType, Segm
             hls.display()
         ));
     }
+    let kick_time = section.item("kick_sec").and_then(|item| item.whole(KICK_SEC)).map(Duration::from_secs);
     section.close();
-    (hls, segment_type.unwrap_or_default(), dash)
+    let default = Settings::default();
+    Settings {
+        hls,
+        hls_segment_type: segment_type.unwrap_or_default(),
+        dash,
+        kick_time: kick_time.unwrap_or(default.kick_time),
+        ..default
+    }
 }
 
 fn segmented(mut section: Section<'_>) -> (Segmented, Option<Item<'_>>) {
