@@ -6,6 +6,9 @@ import signal
 from harness import http
 from harness.case import case
 from harness.process import until
+from harness.server import PUBLISH, free_port, is_open
+
+from .push import all_active, plain
 
 PACKET = 188
 ALIKE = 1_000_000  # bytes of HTTP-TS that two viewers are compared over at least
@@ -115,3 +118,62 @@ def alike(viewers, at_restart):
     assert length >= ALIKE, 'only %d bytes to compare' % length
     parts = [file[begin : begin + length] for file, begin in zip(files, start, strict=True)]
     assert parts[0] == parts[1], 'the viewers got different bytes'
+
+
+@case(short=16, long=90)
+def reload_outputs(c):
+    """SIGHUP switches outputs, changes a push and the stream key, and moves the listener of RTSP: whom that does not name loses no frame and no byte"""
+    peer = c.server(streams=dict.fromkeys('abc', PUBLISH)).start()
+    server = c.server(rtsp=True)
+
+    def news(pushes='ab', **more):
+        return {'news': {**PUBLISH, 'push': [plain(peer.rtmp_port, code) for code in pushes], **more}}
+
+    def off(*names):
+        return {'protocols': dict.fromkeys(names, False)}
+
+    server.write_config(news())
+    server.start()
+    c.push(server, 'lo.mp4')
+    pushes = {push['id'] for push in all_active(server, 2)}
+    server.wait_for_media()
+    viewers = [c.curl(server.ts(), name) for name in ('viewer.ts', 'control.ts')]
+    of_peer = c.curl_when_there(peer.ts('a'), 'peer.ts')
+    rtsp = c.start('rtsp', c.rtsp_watch_command(server.rtsp(), c.seconds, 'tcp', 'lo.mp4'))
+    pull = ['ffmpeg', '-hide_banner', '-nostdin', '-y', '-v', 'error', '-i', server.rtmp(), '-c', 'copy']
+    rtmp = c.start('rtmp', [*pull, c.path('rtmp.ts')])
+
+    def sizes():
+        return [os.path.getsize(file) if os.path.exists(file) else 0 for _, file in viewers]
+
+    def all_receive():
+        return min(sizes()) > 200_000 and os.path.exists(c.path('rtmp.ts')) and os.path.getsize(c.path('rtmp.ts')) > 100_000
+
+    until(all_receive, 15, 'the viewers to receive')
+    # The viewers of HLS and DASH that this case was itself are ended with their outputs.
+    first = sizes()
+    reload(server, news(**off('rtmp')), 'outputs_stopped=1', 'viewers_ended=1', 'publishers_ended=0', 'failed=0')
+    assert rtmp.wait(5) is not None, 'the player of RTMP goes on though that is off'
+    status, said = c.run('rtmp-off', [*pull, '-t', 1, c.path('rtmp-off.ts')], 15)
+    assert status != 0, 'RTMP is off, and is played: ' + said
+    reload(server, news('ac', **off('hls')), 'outputs_started=1', 'outputs_stopped=1', 'pushes_started=1', 'pushes_stopped=1', 'failed=0')
+    assert server.get('/news/index.m3u8').status == 404
+    until(lambda: text(server, 'index.mpd'), 10, 'DASH, which is on', 0.2)
+    after = {push['id'] for push in all_active(server, 2)}
+    assert len(after & pushes) == 1, 'one push stays: %s %s' % (pushes, after)
+    c.run('rtmp-on', [*pull, '-t', 1, c.path('rtmp-on.ts')], 15)
+    assert os.path.getsize(c.path('rtmp-on.ts')), 'RTMP is on again, and is not played'
+    moved_from, server.rtsp_port = server.rtsp_port, free_port()
+    reload(server, news('ac', stream_key='geheim'), 'listeners_moved=1', 'outputs_started=1', 'viewers_ended=0', 'publishers_ended=0', 'failed=0')
+    assert is_open(server.rtsp_port) and not is_open(moved_from), 'the listener of RTSP has not moved'
+    server.wait_for_media()
+    c.all_pass({'rtsp': rtsp}, c.seconds + 30)
+    until(lambda: min(now - before for now, before in zip(sizes(), first, strict=True)) > ALIKE, 60, 'enough to compare')
+    for process, _ in [*viewers, of_peer]:
+        assert process.running(), 'a viewer of HTTP-TS was thrown out'
+        process.stop()
+    alike(viewers, [size + PACKET for size in first])
+    c.match('lo.mp4', viewers[0][1])
+    c.match('lo.mp4', of_peer[1], name='match-peer')
+    log = server.log_text()
+    assert 'publisher closed' not in log and 'geheim' not in log, 'the publisher was sent away, or the key is in the log'

@@ -84,7 +84,7 @@ async fn rungs_are_fed_and_played_by_their_names_and_without_one_the_best_is_pla
         of_role.map(|session| session.rendition.as_deref()).collect()
     };
     assert_eq!(of(Role::Publisher), [Some("low"), Some("high")]);
-    assert_eq!(of(Role::Viewer), [Some("low"), None]);
+    assert_eq!(of(Role::Viewer), [Some("low"), Some("high")], "also who named none");
 
     drop(high);
     until(|| server.rung("high").silent_for.filter(|silent| *silent > Duration::from_secs(3))).await;
