@@ -12,7 +12,7 @@ const PREFIX: &str = "RILLCAST_";
 /// Variables that are no settings of the file.
 const OTHERS: [&str; 2] = [crate::log::FILTER, crate::log::FORMAT];
 /// Settings that a variable can set. Streams have free names and stay in the file.
-pub(super) const SETTINGS: [&[&str]; 51] = [
+pub(super) const SETTINGS: [&[&str]; 52] = [
     &["data_dir"],
     &["http", "listen"],
     &["api", "loopback_without_token"],
