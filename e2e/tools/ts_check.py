@@ -52,6 +52,7 @@ STREAM = {
     0x06: 'private',
     0x02: 'mpeg2video',
     0x15: 'id3',
+    0x86: 'scte35',
 }
 
 
@@ -303,6 +304,9 @@ def analyse(data, segment=False, max_pcr_ms=100, max_psi_ms=500, max_gap_ms=500,
                             max_lead_ms=None,
                         )
                     i += 5 + dl
+        elif pid in streams and streams[pid]['kind'] == 'scte35':
+            if start and crc32(payload[1 + payload[0] : 4 + payload[0] + ((payload[2] & 15) << 8 | payload[3])]):
+                err('splice-crc', k, 'PID %d' % pid)
         elif pid in streams:
             if start:
                 pes_done(pid, k)

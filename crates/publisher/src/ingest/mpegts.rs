@@ -133,21 +133,24 @@ impl Demux {
         delivered
     }
 
-    /// The next access unit that waits to be delivered: its track and decode time.
-    pub(crate) fn next_unit(&self) -> Option<(TrackId, u64)> {
-        self.came.iter().find_map(|(_, media)| match media {
-            Media::Unit { track, dts, .. } => Some((*track, self.shifted(*dts))),
-            _ => None,
-        })
+    /// The next access unit that waits to be delivered: its track and decode time. What is before it, as what its track is, is
+    /// taken.
+    pub(crate) fn next_unit(&mut self, now: Arrival, rung: &Rung) -> Option<(TrackId, u64)> {
+        loop {
+            if let Media::Unit { track, dts, .. } = self.came.front()?.1 {
+                return Some((track, self.shifted(dts)));
+            }
+            let (_, media) = self.came.pop_front()?;
+            self.give(now, media, rung, &mut Delivered::default());
+        }
     }
 
-    /// Gives to the hub the next access unit, as if it came now, and what is before it.
+    /// Gives to the hub the next access unit, as if it came now.
     pub(crate) fn deliver_unit(&mut self, now: Arrival, rung: &Rung) {
-        let mut delivered = Delivered::default();
-        while delivered.units == 0
+        if self.next_unit(now, rung).is_some()
             && let Some((_, media)) = self.came.pop_front()
         {
-            self.give(now, media, rung, &mut delivered);
+            self.give(now, media, rung, &mut Delivered::default());
         }
     }
 

@@ -69,7 +69,8 @@ impl<'a> Player<'a> {
 
     /// Gives to the hub what has come out, each access unit when it is due.
     async fn give(&mut self) {
-        while let Some((track, dts)) = self.demux.next_unit() {
+        while let Some((track, dts)) = self.demux.next_unit(self.service.clock.now(), self.publication.rung())
+        {
             let (last, at) = *self.newest.get_or_insert((dts, 0));
             let stamp = at.saturating_add(distance(last, dts));
             self.newest = Some((dts, stamp));

@@ -158,6 +158,21 @@ async fn tracks_begin_together_and_every_frame_comes() {
 }
 
 #[tokio::test]
+async fn what_a_track_is_is_known_with_its_first_access_unit() {
+    let clip = clip();
+    let mut source = Source::new(Settings::default()).await;
+    let now = source.now();
+    source.demux.push(now, &mux(&clip.tracks, &clip.frames));
+    let mut units = 0;
+    while let Some((track, _)) = source.demux.next_unit(now, source.publication.rung()) {
+        assert!(source.demux.is_media(track), "the length of a round counts it");
+        source.demux.deliver_unit(now, source.publication.rung());
+        units += 1;
+    }
+    assert!(units > clip.frames.len() - 4, "{units}");
+}
+
+#[tokio::test]
 async fn a_splice_is_told_in_hub_time() {
     let ten_before_wrap = Timestamp::from_scale((1 << 33) - 900_000 - 90_000, 90_000);
     for start in [Timestamp::ZERO, ten_before_wrap] {
