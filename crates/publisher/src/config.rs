@@ -11,12 +11,14 @@ use crate::code::Code;
 
 mod directories;
 mod ladder;
+mod network;
 mod outputs;
 mod push;
 
 pub use crate::limits::Limits;
 pub use directories::overlap;
 pub use ladder::{AbrRepMeta, DEFAULT_RENDITION, Rendition};
+pub use network::Network;
 pub use outputs::Output;
 pub use push::Push;
 
@@ -146,6 +148,8 @@ pub struct Settings {
     pub fan_out: FanOut,
     /// What peers may make us hold.
     pub limits: Limits,
+    /// Proxies whose word on whom they serve counts; none by default.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// How viewers that have a connection are served.
@@ -318,6 +322,7 @@ impl Default for Settings {
             push_idle: Duration::from_secs(30),
             fan_out: FanOut::default(),
             limits: Limits::default(),
+            trusted_proxies: Vec::new(),
         }
     }
 }

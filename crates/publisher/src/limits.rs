@@ -290,6 +290,15 @@ impl Gates {
         Ok(Admission { _pass: pass, address: Some((address, Arc::clone(&self.addresses))) })
     }
 
+    /// Lets a connection of a trusted proxy in, which brings many.
+    ///
+    /// # Errors
+    /// [`Refusal::Connections`]; it is counted.
+    pub(crate) fn admit_proxy(&self) -> Result<Admission, Refusal> {
+        let pass = self.connections.enter().ok_or_else(|| self.refuse(Refusal::Connections))?;
+        Ok(Admission { _pass: pass, address: None })
+    }
+
     /// Lets an RTMP connection begin its handshake.
     ///
     /// # Errors

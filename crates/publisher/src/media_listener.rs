@@ -14,6 +14,7 @@ use crate::ingest;
 use crate::limits::{Pass, Refusal};
 use crate::line::Line;
 use crate::listener;
+use crate::proxy::Arrival;
 use crate::rtsp;
 use crate::service::Service;
 use crate::tls::{self, Certificates};
@@ -178,7 +179,11 @@ impl MediaListener {
         let (service, speaks) = (Arc::clone(&self.service), self.speaks);
         let certificates = self.certificates.clone();
         self.service.tasks.spawn(async move {
-            let _admission = admission;
+            let Some(Arrival { peer, admission: _admission, .. }) =
+                service.client(&stream, peer, admission).await
+            else {
+                return;
+            };
             let line = match certificates {
                 None => Line::Plain(Arc::new(stream)),
                 // In a box, which is given back: what it needs is much.

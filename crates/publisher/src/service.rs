@@ -520,12 +520,15 @@ impl Service {
         }
     }
 
-    /// Lets a TCP connection in. It counts for as long as the admission is held.
+    /// Lets a TCP connection in. It counts for as long as the admission is held. Whose it is says [`Service::client`].
     ///
     /// # Errors
     /// The limit that it ran into; it is counted, and logged as far as a flood allows.
     pub fn admit(&self, peer: SocketAddr) -> Result<Admission, Refusal> {
-        let admitted = self.gates.admit(peer.ip());
+        let admitted = match self.trusts(peer.ip()) {
+            true => self.gates.admit_proxy(),
+            false => self.gates.admit(peer.ip()),
+        };
         admitted.inspect_err(|&refusal| self.note_refusal(peer, refusal))
     }
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use publisher::config::{Settings, Stream};
+use publisher::config::{Network, Settings, Stream};
 
 use crate::auth;
 
@@ -94,13 +94,14 @@ fn whole(root: &Node, notes: &Notes) -> Config {
     let publisher = service::outputs(file.section("publisher"));
     let fan_out = limits::fan_out(file.section("fan_out"));
     let limits = limits::limits(file.section("limits"));
+    let trusted_proxies = file.item("trusted_proxies").map(|item| networks(&item)).unwrap_or_default();
     let streams = stream::streams(file.section("streams"), notes);
     file.close();
     Config {
         data_dir,
         http: listen.unwrap_or_else(|| vec![Listen { host: Host::All, port: HTTP_PORT }]),
         api,
-        settings: Settings { listeners, tls, fan_out, limits, ..publisher },
+        settings: Settings { listeners, tls, fan_out, limits, trusted_proxies, ..publisher },
         streams,
     }
 }
@@ -120,6 +121,13 @@ fn listen_addresses(item: &read::Item<'_>) -> Vec<Listen> {
         }
     }
     addresses
+}
+
+/// `trusted_proxies`: one network or a list of them.
+fn networks(item: &read::Item<'_>) -> Vec<Network> {
+    let allowed = "an address or a network, as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32";
+    let items = item.one_or_more();
+    items.iter().filter_map(|item| item.read(allowed, |text| text.parse().ok())).collect()
 }
 
 impl Config {

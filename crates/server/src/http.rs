@@ -15,6 +15,7 @@ mod answer;
 mod api;
 mod connection;
 mod edge;
+mod forwarded;
 mod media;
 mod page;
 mod timed;

@@ -32,6 +32,7 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         push_idle: _,
         fan_out,
         limits,
+        trusted_proxies,
     } = old;
     found.listeners(listeners, &new.listeners);
     found.tls(tls.as_ref(), new.tls.as_ref());
@@ -41,6 +42,7 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
     found.note("publisher.kick_sec", kick_time, &new.kick_time);
     found.fan_out(fan_out, &new.fan_out);
     found.limits(limits, &new.limits);
+    found.note("trusted_proxies", trusted_proxies, &new.trusted_proxies);
     found.0
 }
 

@@ -12,7 +12,7 @@ const PREFIX: &str = "RILLCAST_";
 /// Variables that are no settings of the file.
 const OTHERS: [&str; 2] = [crate::log::FILTER, crate::log::FORMAT];
 /// Settings that a variable can set. Streams have free names and stay in the file.
-pub(super) const SETTINGS: [&[&str]; 52] = [
+pub(super) const SETTINGS: [&[&str]; 53] = [
     &["data_dir"],
     &["http", "listen"],
     &["api", "loopback_without_token"],
@@ -48,6 +48,7 @@ pub(super) const SETTINGS: [&[&str]; 52] = [
     &["publisher", "dash", "live_history"],
     &["publisher", "dash", "live_ephemeral"],
     &["publisher", "kick_sec"],
+    &["trusted_proxies"],
     &["fan_out", "workers"],
     &["fan_out", "merge_window_ms"],
     &["fan_out", "sound_at_once"],

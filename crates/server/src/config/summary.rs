@@ -26,6 +26,11 @@ impl fmt::Display for Config {
             writeln!(f, "RTSPS     {}, with the certificate in {cert}", listener(&listeners.rtsps))?;
         }
         writeln!(f, "SRT       {}{}", listener(&listeners.srt), srt(listeners))?;
+        if !self.settings.trusted_proxies.is_empty() {
+            let proxies: Vec<String> =
+                self.settings.trusted_proxies.iter().map(ToString::to_string).collect();
+            writeln!(f, "proxies   {}", proxies.join(", "))?;
+        }
         let hls = &self.settings.hls;
         let segments = segment_type(self.settings.hls_segment_type);
         writeln!(f, "HLS       {}{segments}", segmented(hls))?;

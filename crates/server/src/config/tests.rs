@@ -121,7 +121,7 @@ streams:
     assert_eq!(
         faults(text),
         [
-            "rillcast.yaml:1:1: htpp: unknown key; did you mean http? allowed: data_dir, http, api, tls, listeners, publisher, fan_out, limits, streams",
+            "rillcast.yaml:1:1: htpp: unknown key; did you mean http? allowed: data_dir, http, api, tls, listeners, publisher, fan_out, limits, trusted_proxies, streams",
             "rillcast.yaml:3:11: http.listen: 8080 is not allowed; allowed: an address as \":8080\" (all addresses), \
          \"127.0.0.1:8080\", \"[::1]:8080\" or \"localhost:8080\"",
             "rillcast.yaml:4:3: http.port: unknown key; allowed: listen",

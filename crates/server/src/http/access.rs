@@ -6,7 +6,7 @@
 //! answers (DNS rebinding). So a request with the marks of a proxy is refused, and so is one for any host but
 //! this machine.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -35,7 +35,7 @@ const PROXY_HEADERS: [&str; 10] = [
 /// Lets requests pass of those who may send them, and answers the others with 401 or 403 and the reason. Whoever passes
 /// finds its [`Role`] in the request.
 pub(super) async fn admit(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let peer = request.extensions().get::<Peer>().copied();
     let elsewhere = refusal(peer, request.version(), request.uri(), request.headers());
     let mut given = request.headers().get_all(header::AUTHORIZATION).iter();
     let authorization = given.next().map(HeaderValue::as_bytes);
@@ -47,7 +47,7 @@ pub(super) async fn admit(State(site): State<Arc<Site>>, mut request: Request, n
         }
         Err(refused) => {
             if let (Refused::WrongToken, Some(peer)) = (refused, peer) {
-                site.service.note_refused(peer, "the API, for a token that is none of ours");
+                site.service.note_refused(peer.address, "the API, for a token that is none of ours");
             }
             refuse(refused)
         }
@@ -93,14 +93,12 @@ fn refuse(refused: Refused) -> Response {
 }
 
 /// Why a request may not pass.
-fn refusal(
-    peer: Option<SocketAddr>,
-    version: Version,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Option<&'static str> {
-    if !peer.is_some_and(|peer| peer.ip().is_loopback()) {
+fn refusal(peer: Option<Peer>, version: Version, uri: &Uri, headers: &HeaderMap) -> Option<&'static str> {
+    if !peer.is_some_and(|peer| peer.address.ip().is_loopback()) {
         return Some("this request comes from another one");
+    }
+    if peer.is_some_and(|peer| peer.proxied) {
+        return Some("this request comes through a proxy");
     }
     let forwarded = |name: &str| name.starts_with("x-forwarded-") || PROXY_HEADERS.contains(&name);
     // Browsers speak HTTP/1.1; nginx speaks 1.0 to what is behind it, by default without any header of a proxy.
@@ -142,13 +140,15 @@ fn is_this_machine(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn refused(peer: &str, headers: &[(&'static str, &'static str)]) -> Option<&'static str> {
         let headers = headers
             .iter()
             .map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value)));
-        let peer = SocketAddr::new(peer.parse().expect("an address"), 1);
+        let peer = Peer { address: SocketAddr::new(peer.parse().expect("an address"), 1), proxied: false };
         refusal(Some(peer), Version::HTTP_11, &Uri::from_static("/"), &headers.collect())
     }
 
@@ -186,9 +186,13 @@ mod tests {
             assert!(why.is_some_and(|why| why.contains("proxy")), "{name}");
         }
         let headers = [(header::HOST, HeaderValue::from_static("127.0.0.1:8080"))].into_iter().collect();
-        let peer = Some("127.0.0.1:1".parse().expect("an address"));
+        let peer = Some(Peer { address: "127.0.0.1:1".parse().expect("an address"), proxied: false });
         let why = refusal(peer, Version::HTTP_10, &Uri::from_static("/"), &headers);
         assert!(why.is_some_and(|why| why.contains("proxy")), "nginx as it is by default");
+        let headers = [(header::HOST, HeaderValue::from_static("localhost"))].into_iter().collect();
+        let peer = Some(Peer { address: "127.0.0.1:1".parse().expect("an address"), proxied: true });
+        let why = refusal(peer, Version::HTTP_11, &Uri::from_static("/"), &headers);
+        assert!(why.is_some_and(|why| why.contains("proxy")), "by the PROXY protocol");
     }
 
     #[test]
@@ -205,7 +209,7 @@ mod tests {
         }
         let absolute = Uri::from_static("http://example.com/");
         let headers = [(header::HOST, HeaderValue::from_static("localhost"))].into_iter().collect();
-        let peer = Some("127.0.0.1:1".parse().expect("an address"));
+        let peer = Some(Peer { address: "127.0.0.1:1".parse().expect("an address"), proxied: false });
         assert!(
             refusal(peer, Version::HTTP_11, &absolute, &headers).is_some(),
             "the URI counts, not the header"

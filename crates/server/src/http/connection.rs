@@ -8,10 +8,11 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use axum::Router;
 use axum::extract::Request;
+use axum::http::HeaderMap;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use publisher::listener;
+use publisher::{Arrival, Service, listener};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -20,14 +21,31 @@ use tower_service::Service as _;
 
 use super::Site;
 use super::edge::{self, Fate};
+use super::forwarded;
 use crate::config::{Host, Listen};
 
 /// The library's own lower bound on the size of a head.
 const LEAST_HEAD_BYTES: usize = 8192;
 
-/// The other end of the connection that a request came on, IPv4 always as IPv4.
+/// Whom a request comes from, IPv4 always as IPv4.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(super) struct Peer {
+    /// The client, as far as it is known.
+    pub(super) address: SocketAddr,
+    /// A trusted proxy spoke for it.
+    pub(super) proxied: bool,
+}
+
+impl Peer {
+    /// The same of one request on the connection, by what a trusted proxy says in its head.
+    pub(super) fn of(self, headers: &HeaderMap, service: &Service) -> Self {
+        if !service.trusts(self.address.ip()) {
+            return self;
+        }
+        let client = forwarded::client(headers, |proxy| service.trusts(proxy));
+        client.map_or(self, |address| Self { address, proxied: true })
+    }
+}
 
 /// A socket that listens.
 pub(super) struct Socket {
@@ -121,8 +139,9 @@ async fn accept(listener: TcpListener, edge: Edge, tasks: TaskTracker) {
         let Ok(admission) = edge.site.service.admit(peer) else { continue };
         let edge = edge.clone();
         tasks.spawn(async move {
-            let _admission = admission;
-            edge.serve(stream, Peer(peer)).await;
+            let arrival = edge.site.service.client(&stream, peer, admission).await;
+            let Some(Arrival { peer, proxied, admission: _admission }) = arrival else { return };
+            edge.serve(stream, Peer { address: peer, proxied }).await;
         });
     }
 }
@@ -139,8 +158,9 @@ impl Edge {
 
     /// Serves what is not media, and all that comes after it. `read` was taken from the connection already.
     async fn serve_by_library(self, stream: TcpStream, read: Vec<u8>, peer: Peer) {
-        let router = self.router;
+        let (router, site) = (self.router, Arc::clone(&self.site));
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            let peer = peer.of(request.headers(), &site.service);
             request.extensions_mut().insert(peer);
             router.clone().call(request)
         });
@@ -163,7 +183,7 @@ impl Edge {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(peer = %peer.0, %error, "HTTP connection ended");
+            tracing::debug!(peer = %peer.address, %error, "HTTP connection ended");
         }
     }
 }

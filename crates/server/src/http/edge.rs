@@ -85,7 +85,8 @@ impl Connection {
                 return Fate::Library(self.stream, self.input);
             }
             self.input.drain(..head.length);
-            let answer = media::answer(&self.site, &head.request, self.peer).await;
+            let peer = self.peer.of(&head.request.headers, &self.site.service);
+            let answer = media::answer(&self.site, &head.request, peer).await;
             match self.send_in_time(&head, answer).await {
                 None => return Fate::Closed,
                 Some(Sent::Whole) => self.answered = true,
@@ -111,7 +112,7 @@ impl Connection {
                 Ok(None) => {}
                 Err(error) => {
                     if matches!(error, http1::Error::TooLarge(_)) {
-                        self.site.service.refuse(self.peer.0, Refusal::RequestHeadBytes);
+                        self.site.service.refuse(self.peer.address, Refusal::RequestHeadBytes);
                     }
                     return Err(Stop::Told(error.status(), error.to_string()));
                 }
@@ -140,7 +141,7 @@ impl Connection {
         if !begun {
             return Stop::Quietly;
         }
-        self.site.service.refuse(self.peer.0, Refusal::HandshakeTimeout);
+        self.site.service.refuse(self.peer.address, Refusal::HandshakeTimeout);
         let seconds = self.site.limits.handshake_timeout.as_secs_f64();
         Stop::Told(StatusCode::REQUEST_TIMEOUT, format!("no whole request within {seconds:.0} s"))
     }

@@ -84,11 +84,15 @@ pub(super) async fn answer(
     peer: Peer,
 ) -> axum::http::Response<publisher::Body> {
     let mut response = match target(&decoded(request.uri.path())) {
-        Ok(Target::MpegTs(address)) => site.service.handle_mpegts(request, peer.0, &address).await,
-        Ok(Target::Hls(address, file)) => site.service.handle_hls(request, peer.0, &address, file).await,
-        Ok(Target::Dash(address, file)) => site.service.handle_dash(request, peer.0, &address, file).await,
+        Ok(Target::MpegTs(address)) => site.service.handle_mpegts(request, peer.address, &address).await,
+        Ok(Target::Hls(address, file)) => {
+            site.service.handle_hls(request, peer.address, &address, file).await
+        }
+        Ok(Target::Dash(address, file)) => {
+            site.service.handle_dash(request, peer.address, &address, file).await
+        }
         Ok(Target::Fragment(address, file)) => {
-            site.service.handle_fragment(request, peer.0, &address, file).await
+            site.service.handle_fragment(request, peer.address, &address, file).await
         }
         Ok(Target::Time(_)) => utc::answer(SystemTime::now()),
         Err(reason) => publisher::not_found(&reason),

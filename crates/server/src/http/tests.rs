@@ -51,7 +51,7 @@ async fn ask(method: &str, path: &str, peer: &str, host: &str) -> Answer {
         .body(Body::empty())
         .expect("a request");
     let peer: SocketAddr = peer.parse().expect("an address");
-    request.extensions_mut().insert(connection::Peer(peer));
+    request.extensions_mut().insert(connection::Peer { address: peer, proxied: false });
     let response = routes().await.call(request).await.expect("an answer");
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, 10 << 20).await.expect("a body");

@@ -42,8 +42,14 @@ fn tags() -> Vec<Tag> {
 
 /// Publishes to `live/<name>` until the server ends the connection, and waits until media of it has come in.
 pub(crate) fn publish(server: &Running, code: &str, rendition: &str) {
+    publish_behind(server, code, rendition, b"");
+}
+
+/// The same behind a proxy, which says this first.
+pub(crate) fn publish_behind(server: &Running, code: &str, rendition: &str, header: &[u8]) {
     let address = server.status()["rtmp"].as_str().expect("RTMP listens").replace("rtmp://", "");
     let mut stream = TcpStream::connect(address).expect("RTMP listens");
+    stream.write_all(header).expect("sent");
     shake_hands(&mut stream);
     let mut line = Line { stream, encoder: chunk::Encoder::new() };
     line.call(0, "connect", 1.0, vec![Value::object([("app", "live".into())])]);

@@ -7,5 +7,6 @@ mod encoder;
 mod ladder;
 mod life;
 mod program;
+mod proxies;
 mod reload;
 mod shortage;

@@ -235,7 +235,12 @@ async fn who_does_not_take_an_answer_in_time_loses_it() {
         limits: limits(),
         access: Arc::default(),
     };
-    let connection = Connection::new(stream, Peer(peer), Arc::new(site), CancellationToken::new());
+    let connection = Connection::new(
+        stream,
+        Peer { address: peer, proxied: false },
+        Arc::new(site),
+        CancellationToken::new(),
+    );
     let request = b"GET /news/a.ts HTTP/1.1\r\n\r\n";
     let head = http1::decode(request, http1::Limits::default()).expect("a request").expect("whole");
     let since = Instant::now();
