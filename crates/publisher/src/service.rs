@@ -1,6 +1,6 @@
 //! The publisher service: the contract's functions, and the streams that run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -406,18 +406,40 @@ impl Service {
 
     /// Every running stream, by code.
     pub fn statuses(&self) -> Vec<StreamStatus> {
-        let now = self.clock.elapsed();
-        let sessions = self.sessions.list();
         let streams: Vec<Arc<Running>> = self.streams().values().filter_map(Slot::running).cloned().collect();
-        let viewers = |code: &Code| {
-            let of_stream = sessions.iter().filter(|session| session.stream == *code);
-            let viewers = of_stream.filter(|session| session.role == Role::Viewer);
-            viewers.fold(Viewers::default(), |all, session| Viewers {
-                count: all.count + 1,
-                lost: all.lost + session.packets_lost(),
-            })
+        self.statuses_of(&streams)
+    }
+
+    /// The running ones of these streams, in their order.
+    pub fn statuses_among(&self, codes: &[Code]) -> Vec<StreamStatus> {
+        let streams: Vec<Arc<Running>> = {
+            let all = self.streams();
+            codes.iter().filter_map(|code| all.get(code).and_then(Slot::running).cloned()).collect()
         };
-        streams.iter().map(|running| running.status(now, viewers(&running.code))).collect()
+        self.statuses_of(&streams)
+    }
+
+    fn statuses_of(&self, streams: &[Arc<Running>]) -> Vec<StreamStatus> {
+        let (now, mut viewers) = (self.clock.elapsed(), HashMap::<Code, Viewers>::new());
+        for session in self.sessions.list().iter().filter(|session| session.role == Role::Viewer) {
+            let of_stream = viewers.entry(session.stream.clone()).or_default();
+            of_stream.count += 1;
+            of_stream.lost += session.packets_lost();
+        }
+        let of = |code: &Code| viewers.get(code).copied().unwrap_or_default();
+        streams.iter().map(|running| running.status(now, of(&running.code))).collect()
+    }
+
+    /// The codes of all running streams, in order.
+    pub fn codes(&self) -> Vec<Code> {
+        let streams = self.streams();
+        streams.iter().filter(|(_, slot)| slot.running().is_some()).map(|(code, _)| code.clone()).collect()
+    }
+
+    /// How a running stream is configured now.
+    pub fn config(&self, code: &Code) -> Option<Stream> {
+        let running = self.streams().get(code).and_then(Slot::running).cloned()?;
+        Some(Stream::clone(&running.config()))
     }
 
     /// The running stream that an address means; a rendition must exist.
@@ -564,6 +586,11 @@ impl Service {
     /// The key that publishers of a stream must have, if it runs and wants one.
     pub(crate) fn stream_key(&self, code: &Code) -> Option<config::Secret> {
         self.streams().get(code).and_then(Slot::running)?.config().stream_key.clone()
+    }
+
+    /// Whether [`Service::shutdown`] was called.
+    pub fn is_ending(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 
     /// Ends with the service.

@@ -101,8 +101,8 @@ fn listen_address(text: &str) -> Result<Listen, String> {
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Demo { listen } => serve(None, |_| demo::configure(load(None)?, listen), demo::greet),
-        Command::Run { config } => serve(config, load, |_| Ok(())),
+        Command::Demo { listen } => serve(None, |config| demo::configure(config, listen), demo::greet),
+        Command::Run { config } => serve(config, Ok, |_| Ok(())),
         Command::Token { name, role } => token(&name, role),
         Command::Check { config } => check(&config),
     };
@@ -124,11 +124,13 @@ fn told(error: &anyhow::Error) -> String {
 
 fn serve(
     file: Option<PathBuf>,
-    config: impl FnOnce(Option<&Path>) -> anyhow::Result<Config>,
+    adjust: impl FnOnce(Config) -> anyhow::Result<Config>,
     ready: run::Ready,
 ) -> anyhow::Result<ExitCode> {
     log::start()?;
-    run::until_stopped(config(file.as_deref())?, file, ready)
+    let base = config::Base::read(file.as_deref(), std::env::vars_os())?;
+    let config = adjust(base.under(&serde_json::Value::Null)?)?;
+    run::until_stopped(base, config, file, ready)
 }
 
 fn token(name: &str, role: Role) -> anyhow::Result<ExitCode> {
@@ -149,13 +151,10 @@ For the configuration file, under api.tokens:
 }
 
 fn check(path: &Path) -> anyhow::Result<ExitCode> {
-    let config = load(Some(path))?;
+    let base = config::Base::read(Some(path), std::env::vars_os())?;
+    let config = base.under(&serde_json::Value::Null)?;
     write!(io::stdout(), "{} is valid. It would run:\n\n{config}", path.display())?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn load(path: Option<&Path>) -> anyhow::Result<Config> {
-    Ok(config::load(path, std::env::vars_os())?)
 }
 
 #[cfg(test)]

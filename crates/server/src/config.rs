@@ -1,4 +1,4 @@
-//! The configuration: a YAML file, overridden by the environment, checked as a whole.
+//! The configuration: a YAML file, overridden by the environment and by what the API changed, checked as a whole.
 //!
 //! The names in the file are a promise: every version keeps them, and a name that this version cannot serve yet
 //! is refused with a message that says so.
@@ -7,16 +7,21 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use publisher::Code;
 use publisher::config::{Network, Settings, Stream};
+use serde_json::Value as Json;
 
 use crate::auth;
 
 mod api;
 mod difference;
+mod document;
 mod env;
 mod fault;
 mod limits;
 mod listen;
+mod masked;
+pub(crate) mod merge;
 mod push;
 mod read;
 mod service;
@@ -27,10 +32,13 @@ mod tls;
 mod tree;
 
 pub(crate) use difference::{is_taken_over, settings as differing_settings};
+pub(crate) use document::{Settings as SettingsDocument, Shown, Stream as StreamDocument};
 pub(crate) use fault::Faults;
-use fault::{Fault, Place};
+pub(crate) use fault::{Fault, Place};
 pub(crate) use listen::{ALLOWED as LISTEN_ALLOWED, Host, Listen};
-use read::{Notes, Section};
+pub(crate) use masked::{restore_settings, restore_stream};
+pub(crate) use merge::names as setting_names;
+use read::{Item, Notes, Section};
 use tree::Node;
 
 /// Default of `http.listen`.
@@ -51,30 +59,78 @@ pub(crate) struct Config {
     pub(crate) streams: Vec<Stream>,
 }
 
-/// Reads the file, or the defaults without one, and the environment over it.
+/// What a configuration is read from: a file or none, and the environment, as they were when they were read.
+pub(crate) struct Base {
+    file: Option<PathBuf>,
+    text: String,
+    variables: Vec<(OsString, OsString)>,
+}
+
+impl Base {
+    /// Reads the file, where there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn read(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Faults> {
+        let text = match file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path).map_err(|error| Faults {
+                file: path.to_owned(),
+                list: vec![Fault::new(Place::File, format!("cannot be read: {error}"))],
+            })?,
+        };
+        Ok(Self { file: file.map(Path::to_owned), text, variables: variables.collect() })
+    }
+
+    /// Whether there is a file.
+    pub(crate) fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// The configuration: what the file says, or the defaults without one, the environment over it, and over both the settings in
+    /// a JSON document of the same shape; null is none.
+    ///
+    /// # Errors
+    /// Every fault that was found.
+    pub(crate) fn under(&self, over: &Json) -> Result<Config, Faults> {
+        let failed = |list| Faults { file: self.file.clone().unwrap_or_default(), list };
+        // Without a file any code may be published, from this machine alone: nothing to set up for a first try.
+        let config = read_under(&self.text, self.variables.iter().cloned(), over).map_err(failed)?;
+        Ok(Config { settings: Settings { open_publish: !self.has_file(), ..config.settings }, ..config })
+    }
+}
+
+/// Reads a stream out of a JSON document of the shape that it has in the file.
 ///
 /// # Errors
-/// Every fault that was found.
-pub(crate) fn load(
-    file: Option<&Path>,
-    variables: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<Config, Faults> {
-    let failed = |list| Faults { file: file.map(Path::to_owned).unwrap_or_default(), list };
-    let text = match file {
-        None => String::new(),
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| failed(vec![Fault::new(Place::File, format!("cannot be read: {error}"))]))?,
-    };
-    // Without a file any code may be published, from this machine alone: nothing to set up for a first try.
-    let config = read(&text, variables).map_err(failed)?;
-    Ok(Config { settings: Settings { open_publish: file.is_none(), ..config.settings }, ..config })
+/// Every fault that was found, each with the JSON pointer of its value.
+pub(crate) fn read_stream(code: Code, document: &Json) -> Result<Stream, Vec<Fault>> {
+    let (notes, node) = (Notes::default(), tree::from_json(document, String::new()));
+    let stream = stream::stream(Stream::new(code), Some(Item::root(&node, &notes)));
+    let faults = notes.into_sorted();
+    if faults.is_empty() { Ok(stream) } else { Err(faults) }
 }
 
 /// Reads the text of a file.
+#[cfg(test)]
 fn read(text: &str, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Config, Vec<Fault>> {
+    read_under(text, variables, &Json::Null)
+}
+
+fn read_under(
+    text: &str,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+    over: &Json,
+) -> Result<Config, Vec<Fault>> {
     let notes = Notes::default();
     let mut root = tree::parse(text).map_err(|fault| vec![fault])?;
     env::overlay(&mut root, variables, &notes);
+    if !over.is_null() {
+        tree::overlay(&mut root, tree::from_json(over, String::new()));
+    }
     let config = whole(&root, &notes);
     let faults = notes.into_sorted();
     if faults.is_empty() { Ok(config) } else { Err(faults) }
@@ -107,7 +163,7 @@ fn whole(root: &Node, notes: &Notes) -> Config {
 }
 
 /// `http.listen`: one address or a list of them.
-fn listen_addresses(item: &read::Item<'_>) -> Vec<Listen> {
+fn listen_addresses(item: &Item<'_>) -> Vec<Listen> {
     let mut addresses: Vec<Listen> = Vec::new();
     let items = item.one_or_more();
     if items.is_empty() {
@@ -124,10 +180,17 @@ fn listen_addresses(item: &read::Item<'_>) -> Vec<Listen> {
 }
 
 /// `trusted_proxies`: one network or a list of them.
-fn networks(item: &read::Item<'_>) -> Vec<Network> {
+fn networks(item: &Item<'_>) -> Vec<Network> {
     let allowed = "an address or a network, as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32";
     let items = item.one_or_more();
     items.iter().filter_map(|item| item.read(allowed, |text| text.parse().ok())).collect()
+}
+
+impl Default for Config {
+    /// What counts where nothing is said.
+    fn default() -> Self {
+        whole(&Node { place: Place::File, value: tree::Value::Null }, &Notes::default())
+    }
 }
 
 impl Config {

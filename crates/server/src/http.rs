@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::Method;
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use axum::middleware;
-use axum::routing::get;
+use axum::response::Response;
+use axum::routing::{any, get};
 use publisher::Service;
 use tokio_util::sync::CancellationToken;
 
 mod access;
 mod answer;
-mod api;
 mod connection;
 mod edge;
 mod forwarded;
@@ -21,8 +22,10 @@ mod page;
 mod timed;
 mod utc;
 
+use crate::api;
 use crate::auth::Access;
 use crate::config::{Host, Listen};
+use crate::control::Control;
 use crate::listeners::Urls;
 pub(crate) use connection::Connections;
 
@@ -30,6 +33,8 @@ pub(crate) use connection::Connections;
 pub(crate) struct Site {
     /// The publisher.
     pub(crate) service: Arc<Service>,
+    /// What is configured.
+    pub(crate) control: Arc<Control>,
     /// Where RTMP and RTSP listen.
     pub(crate) urls: Urls,
     /// What a client may do.
@@ -96,19 +101,25 @@ fn router(site: Arc<Site>) -> Router {
         })
         .layer(middleware::from_fn_with_state(Arc::clone(&site), access::admit_to_page));
     let api = Router::new()
-        .route("/api/v1/streams", get(api::streams))
-        .route("/api/v1/streams/{*call}", get(api::of_stream))
-        .route("/api/v1/limits", get(api::limits))
-        .method_not_allowed_fallback(|method: Method| async move {
-            answer::method_not_allowed(&method, "GET, HEAD")
-        })
+        .route("/api", any(api::answer))
+        .route("/api/", any(api::answer))
+        .route("/api/{*call}", any(api::answer))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), access::admit));
     Router::new()
-        .route("/healthz", get(|| async { answer::text(axum::http::StatusCode::OK, "ok") }))
+        .route("/healthz", get(|| async { answer::text(StatusCode::OK, "ok") }))
+        .route("/readyz", get(ready))
         .merge(page)
         .merge(api)
         .fallback(media::serve)
         .with_state(site)
+}
+
+/// Whether it is worth while to send somebody here: HTTP listens when everything else does, and until the program is to end.
+async fn ready(State(site): State<Arc<Site>>) -> Response {
+    match site.service.is_ending() {
+        false => answer::text(StatusCode::OK, "ready"),
+        true => answer::text(StatusCode::SERVICE_UNAVAILABLE, "the program ends"),
+    }
 }
 
 /// Host and port for a URL; HTTP's own port is left out.

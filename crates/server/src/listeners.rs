@@ -9,7 +9,7 @@ use publisher::{Error, MediaListener, Service, SrtListener};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Host;
+use crate::config::{Host, Listen};
 
 /// What is spoken on a listener, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +32,17 @@ impl Name {
             Self::Rtsp => "RTSP",
             Self::Rtsps => "RTSPS",
             Self::Srt => "SRT",
+        }
+    }
+
+    /// In the configuration.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Rtmp => "rtmp",
+            Self::Rtmps => "rtmps",
+            Self::Rtsp => "rtsp",
+            Self::Rtsps => "rtsps",
+            Self::Srt => "srt",
         }
     }
 
@@ -192,12 +203,21 @@ pub(crate) struct Listeners {
 }
 
 /// What became of listeners that are to be others.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Moved {
     /// Opened, closed, or elsewhere.
     pub(crate) moved: usize,
-    /// Left where they were, for they could not be opened as wanted.
-    pub(crate) failed: usize,
+    /// Why some were left where they were.
+    pub(crate) failed: Vec<String>,
+}
+
+/// What is to become of a listener.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Move {
+    /// Its name in the configuration.
+    pub(crate) name: &'static str,
+    /// For people: from where to where.
+    pub(crate) description: String,
 }
 
 impl Listeners {
@@ -243,28 +263,60 @@ impl Listeners {
         Ok(Open::Running { task: tokio::spawn(listener.run(cancel.clone())), cancel })
     }
 
+    /// What they were opened with, and the certificate that those with TLS show.
+    pub(crate) fn applied(&self) -> (config::Listeners, Option<Tls>) {
+        (self.applied.clone(), self.tls.clone())
+    }
+
+    /// What [`Listeners::change`] would do.
+    pub(crate) fn plan(&self, wanted: &config::Listeners, tls: Option<&Tls>) -> Vec<Move> {
+        let place = |listener: &Listener| match (listener.enabled, listener.listen_host) {
+            (false, _) => "off".to_owned(),
+            (true, host) => Listen { host: Host::of(host), port: listener.port }.to_string(),
+        };
+        let moves = self.differing(wanted, tls).into_iter().map(|name| {
+            let (old, new) = (name.of(&self.applied), name.of(wanted));
+            let description = match old == new {
+                true if name.has_tls() => format!("{} shows another certificate", name.shown()),
+                true => format!("{} has another latency or passphrase for who comes next", name.shown()),
+                false => format!("{} from {} to {}", name.shown(), place(old), place(new)),
+            };
+            Move { name: name.key(), description }
+        });
+        let ports = (self.applied.rtsp_udp_ports != wanted.rtsp_udp_ports).then(|| {
+            let (first, last) = (wanted.rtsp_udp_ports.start(), wanted.rtsp_udp_ports.end());
+            Move {
+                name: "rtsp",
+                description: format!("RTSP over UDP from {first}-{last} for who comes next"),
+            }
+        });
+        moves.chain(ports).collect()
+    }
+
+    fn differing(&self, wanted: &config::Listeners, tls: Option<&Tls>) -> Vec<Name> {
+        let tls_differs = self.tls.as_ref() != tls;
+        let differs = |name: &Name| {
+            name.differs(&self.applied, wanted) || name.has_tls() && name.of(wanted).enabled && tls_differs
+        };
+        Name::ALL.into_iter().filter(differs).collect()
+    }
+
     /// Moves those that are to be elsewhere; whoever is connected stays. One that cannot be opened as wanted stays where it
     /// was, and is tried again by the next call. Ports for UDP are those of who comes from now on.
     pub(crate) async fn change(&mut self, wanted: &config::Listeners, tls: Option<&Tls>) -> Moved {
         let mut moved = Moved::default();
-        let tls_differs = self.tls.as_ref() != tls;
-        let before = (self.applied.clone(), self.tls.clone());
+        let differing = self.differing(wanted, tls);
         self.applied.rtsp_udp_ports = wanted.rtsp_udp_ports.clone();
-        for name in Name::ALL {
-            let listener = name.of(wanted);
-            let shows_another = name.has_tls() && listener.enabled && tls_differs;
-            if !name.differs(&before.0, wanted) && !shows_another {
-                continue;
-            }
+        for name in differing {
             match self.move_one(name, wanted, tls).await {
                 Ok(()) => moved.moved += 1,
                 Err(error) => {
-                    moved.failed += 1;
                     tracing::error!(%error, "{} stays as it was", name.shown());
+                    moved.failed.push(error.to_string());
                 }
             }
         }
-        if moved.failed == 0 {
+        if moved.failed.is_empty() {
             self.tls = tls.cloned();
         }
         self.service.set_listeners(self.applied.clone());
@@ -343,6 +395,14 @@ mod tests {
         Listener { enabled: true, listen_host: Some(std::net::Ipv4Addr::LOCALHOST.into()), port }
     }
 
+    /// How many moved, and how many could not, as was planned.
+    async fn tried(listeners: &mut Listeners, wanted: &config::Listeners) -> (usize, usize) {
+        let planned = listeners.plan(wanted, None).len();
+        let Moved { moved, failed } = listeners.change(wanted, None).await;
+        assert_eq!(planned, moved + failed.len());
+        (moved, failed.len())
+    }
+
     fn port(url: Option<String>) -> u16 {
         let url = url.expect("it listens");
         url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
@@ -373,7 +433,7 @@ mod tests {
         let elsewhere =
             Listener { listen_host: Some("127.0.0.2".parse().expect("an address")), ..here(rtmp) };
         let wanted = config::Listeners { rtmp: elsewhere, ..applied.clone() };
-        assert_eq!(listeners.change(&wanted, None).await, Moved { moved: 1, failed: 0 });
+        assert_eq!(tried(&mut listeners, &wanted).await, (1, 0));
         assert_eq!(urls.rtmp(), Some(format!("rtmp://127.0.0.2:{rtmp}")));
         assert!(connect(rtmp).await.is_err() && connect(rtsp).await.is_ok());
         TcpStream::connect(("127.0.0.2", rtmp)).await.expect("it has moved");
@@ -383,15 +443,15 @@ mod tests {
 
         // Its own port on all addresses: it is in its own way, and so is closed first.
         let all = config::Listeners { rtmp: Listener { listen_host: None, ..here(rtmp) }, ..applied.clone() };
-        assert_eq!(listeners.change(&all, None).await, Moved { moved: 1, failed: 0 });
+        assert_eq!(tried(&mut listeners, &all).await, (1, 0));
         connect(rtmp).await.expect("it has moved");
 
         // Where somebody else is; TLS without a certificate; and what is off is closed all the same.
         let wanted = config::Listeners { rtmp: here(rtsp), rtmps: here(0), rtsp: off, ..applied };
-        assert_eq!(listeners.change(&wanted, None).await, Moved { moved: 1, failed: 2 });
+        assert_eq!(tried(&mut listeners, &wanted).await, (1, 2));
         assert_eq!((port(urls.rtmp()), urls.rtsp()), (rtmp, None));
         assert!(connect(rtmp).await.is_ok() && connect(rtsp).await.is_err());
-        assert_eq!(listeners.change(&wanted, None).await, Moved { moved: 1, failed: 1 }, "it is tried again");
+        assert_eq!(tried(&mut listeners, &wanted).await, (1, 1), "it is tried again");
         service.shutdown().await;
     }
 }

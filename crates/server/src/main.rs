@@ -1,17 +1,19 @@
 //! The program `rillcast`: its command line, its configuration, its HTTP server and page, its start and its end.
 //! All media work is done by the `publisher` crate.
 
+mod api;
 mod auth;
 mod cli;
 mod config;
+mod control;
 mod demo;
 mod http;
 mod listeners;
 mod log;
 mod panics;
-mod reload;
 mod run;
 mod signals;
+mod store;
 
 use std::process::ExitCode;
 

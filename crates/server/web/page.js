@@ -12,6 +12,7 @@ const STATES = {
   live: 'on the air',
   silent: 'source is silent',
   waiting: 'no source',
+  stopped: 'stopped',
 };
 
 const plural = (count, word) => `${count} ${word}${count === 1 ? '' : 's'}`;
@@ -155,7 +156,7 @@ async function copy(button, source) {
 
 function showFacts(stream, now) {
   const kinds = { video: 'Video', audio: 'Audio', data: 'Data' };
-  const facts = [['State', STATES[stream.state]], ['Started', since(stream.since_ms, now)]];
+  const facts = [['State', STATES[stream.state]], ...(stream.since_ms ? [['Started', since(stream.since_ms, now)]] : [])];
   if (isLadder(stream)) {
     for (const rung of stream.renditions) facts.push([rung.name, rungText(rung)]);
   } else {
@@ -232,6 +233,7 @@ function play(stream) {
   showOptions($('format'), formats.map((name) => [name, FORMATS[name]]), format);
   $('format-choice').hidden = formats.length < 2;
   if (!stream) player.play(null, '');
+  else if (stream.state === 'stopped') player.play(null, 'This stream is stopped.');
   else if (!format) player.play(null, 'HLS and DASH are off for this stream.');
   else if (stream.state === 'waiting') player.wait(stream.outputs[format], 'Waiting for a source.');
   else player.play({ format, path: stream.outputs[format] });
@@ -294,11 +296,11 @@ function show() {
 
 async function poll() {
   try {
-    overview = await call('/api/v1/streams');
+    overview = await call('/api/v1/streams?limit=1000');
     connected = true;
     $('token-form').hidden = true;
     $('connection').className = '';
-    setText($('connection'), plural(overview.streams.length, 'stream'));
+    setText($('connection'), plural(overview.total, 'stream'));
     show();
   } catch (error) {
     connected = false;

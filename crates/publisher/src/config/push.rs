@@ -34,6 +34,11 @@ impl Push {
     /// The longest delay between two attempts, unless `retry_timeout` is longer.
     pub const MAX_DELAY: Duration = Duration::from_secs(60);
 
+    /// The URL without its secrets: key, query and credentials are stars.
+    pub fn shown_url(&self) -> String {
+        crate::push::masked(self.url.reveal())
+    }
+
     /// Whether it is the same destination, reached in the same way, whatever the comment.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         *self == Self { comment: self.comment.clone(), ..other.clone() }

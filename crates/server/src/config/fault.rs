@@ -17,6 +17,8 @@ pub(crate) enum Place {
     },
     /// In this environment variable.
     Variable(String),
+    /// In a JSON document, as a JSON pointer (RFC 6901).
+    Pointer(String),
 }
 
 /// One thing that is wrong.
@@ -32,6 +34,19 @@ impl Fault {
         Self { place, problem: problem.into() }
     }
 
+    /// Where in a JSON document, if it is in one.
+    pub(crate) fn pointer(&self) -> Option<&str> {
+        match &self.place {
+            Place::Pointer(pointer) => Some(pointer),
+            _ => None,
+        }
+    }
+
+    /// What is wrong, without the place.
+    pub(crate) fn problem(&self) -> &str {
+        &self.problem
+    }
+
     /// The fault as one line that an editor can jump to.
     pub(crate) fn located(&self, file: &str) -> String {
         let problem = &self.problem;
@@ -39,6 +54,7 @@ impl Fault {
             Place::File => format!("{file}: {problem}"),
             Place::At { line, column } => format!("{file}:{line}:{column}: {problem}"),
             Place::Variable(name) => format!("{name}: {problem}"),
+            Place::Pointer(pointer) => format!("{pointer}: {problem}"),
         }
     }
 }

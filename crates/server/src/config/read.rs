@@ -52,7 +52,7 @@ pub(crate) struct Item<'a> {
 impl<'a> Section<'a> {
     /// The whole file.
     pub(crate) fn root(node: &'a Node, notes: &'a Notes) -> Self {
-        Item { path: String::new(), node, secret: false, notes }.section()
+        Item::root(node, notes).section()
     }
 
     fn empty(path: String, notes: &'a Notes) -> Self {
@@ -112,6 +112,11 @@ impl<'a> Section<'a> {
 }
 
 impl<'a> Item<'a> {
+    /// A whole document.
+    pub(crate) fn root(node: &'a Node, notes: &'a Notes) -> Self {
+        Self { path: String::new(), node, secret: false, notes }
+    }
+
     /// Where the value stands.
     pub(crate) fn place(&self) -> Place {
         self.node.place.clone()
@@ -121,7 +126,7 @@ impl<'a> Item<'a> {
     pub(crate) fn section(self) -> Section<'a> {
         let entries: &[Entry] = match &self.node.value {
             Value::Map(entries) => entries,
-            Value::Null => &[],
+            Value::Null if !self.is_json() => &[],
             _ => {
                 self.refuse("a mapping of keys and values");
                 &[]
@@ -185,8 +190,18 @@ impl<'a> Item<'a> {
         self.unquoted(&allowed, |text| text.parse().ok().filter(|number| range.contains(number)))
     }
 
-    /// What `parse` makes of the text; `allowed` tells what it takes.
+    /// What `parse` makes of the text; `allowed` tells what it takes. In JSON, whose values say what they are, only a string is
+    /// text.
     pub(crate) fn read<T>(&self, allowed: &str, parse: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
+        let is_other = self.is_json() && matches!(self.node.value, Value::Scalar { quoted: false, .. });
+        self.scalar(allowed, |text| if is_other { None } else { parse(text) })
+    }
+
+    fn is_json(&self) -> bool {
+        matches!(self.node.place, Place::Pointer(_))
+    }
+
+    fn scalar<T>(&self, allowed: &str, parse: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
         let value = match &self.node.value {
             Value::Scalar { text, .. } => parse(text),
             _ => None,
@@ -199,7 +214,7 @@ impl<'a> Item<'a> {
 
     fn unquoted<T>(&self, allowed: &str, parse: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
         let quoted = matches!(self.node.value, Value::Scalar { quoted: true, .. });
-        self.read(allowed, |text| if quoted { None } else { parse(text) })
+        self.scalar(allowed, |text| if quoted { None } else { parse(text) })
     }
 
     /// Notes that the value is not one of those allowed.

@@ -27,7 +27,8 @@ pub(super) fn streams(section: Section<'_>, notes: &Notes) -> Vec<Stream> {
     streams
 }
 
-fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
+/// Reads one stream.
+pub(super) fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
     // `demo:` with nothing behind it is a stream with every default.
     let Some(item) = item else { return default };
     let mut section = item.section();

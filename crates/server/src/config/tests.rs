@@ -4,6 +4,10 @@ use publisher::config::{SegmentType, Source};
 
 use super::*;
 
+fn loaded(file: Option<&Path>) -> Result<Config, Faults> {
+    Base::read(file, no_variables())?.under(&Json::Null)
+}
+
 fn no_variables() -> impl Iterator<Item = (OsString, OsString)> {
     std::iter::empty()
 }
@@ -449,8 +453,8 @@ fn every_variable_sets_something_that_the_file_has() {
 
 #[test]
 fn without_a_file_anybody_on_this_machine_may_publish() {
-    assert!(load(None, no_variables()).expect("defaults").settings.open_publish);
-    let missing = load(Some(Path::new("/nonexistent/r.yaml")), no_variables()).expect_err("no file");
+    assert!(loaded(None).expect("defaults").settings.open_publish);
+    let missing = loaded(Some(Path::new("/nonexistent/r.yaml"))).expect_err("no file");
     assert!(
         missing.to_string().starts_with("/nonexistent/r.yaml: cannot be read: No such file"),
         "{missing}"

@@ -86,6 +86,61 @@ enum Raw {
     Map(Vec<(Spanned<String>, Spanned<Self>)>),
 }
 
+/// The tree of a JSON document that is to be found at `pointer`. A whole number is one however it is written.
+pub(crate) fn from_json(value: &serde_json::Value, pointer: String) -> Node {
+    use serde_json::Value as Json;
+    let plain = |text: String| Value::Scalar { text, quoted: false };
+    let value = match value {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => plain(flag.to_string()),
+        Json::Number(number) => plain(spelt(number)),
+        Json::String(text) => Value::Scalar { text: text.clone(), quoted: true },
+        Json::Array(items) => {
+            let items = items.iter().enumerate();
+            Value::List(items.map(|(index, item)| from_json(item, format!("{pointer}/{index}"))).collect())
+        }
+        Json::Object(members) => {
+            let entry = |(key, value): (&String, &Json)| {
+                let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                let place = Place::Pointer(pointer.clone());
+                Entry { key: key.clone(), place, node: from_json(value, pointer) }
+            };
+            Value::Map(members.iter().map(entry).collect())
+        }
+    };
+    Node { place: Place::Pointer(pointer), value }
+}
+
+/// A number without the fraction that it does not have.
+fn spelt(number: &serde_json::Number) -> String {
+    /// Up to here every whole number is a float as well.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number.as_f64() {
+        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < EXACT => {
+            format!("{float:.0}")
+        }
+        _ => number.to_string(),
+    }
+}
+
+/// Puts one tree over another: mappings are put together, anything else takes the place of what is there.
+pub(crate) fn overlay(under: &mut Node, over: Node) {
+    match (&mut under.value, over.value) {
+        (Value::Map(old), Value::Map(new)) => {
+            for entry in new {
+                match old.iter_mut().find(|old| old.key == entry.key) {
+                    Some(old) => overlay(&mut old.node, entry.node),
+                    None => old.push(entry),
+                }
+            }
+        }
+        (value, new) => {
+            *value = new;
+            under.place = over.place;
+        }
+    }
+}
+
 fn locate(source: &str, raw: Spanned<Raw>) -> Node {
     let at = place(raw.referenced);
     let value = match raw.value {

@@ -16,6 +16,7 @@ use axum::response::Response;
 
 use super::connection::Peer;
 use super::{Site, answer};
+use crate::api::{Kind, Problem};
 use crate::auth::Refused;
 
 /// Headers that only a proxy writes, beside all that begin with `x-forwarded-`.
@@ -49,7 +50,7 @@ pub(super) async fn admit(State(site): State<Arc<Site>>, mut request: Request, n
             if let (Refused::WrongToken, Some(peer)) = (refused, peer) {
                 site.service.note_refused(peer.address, "the API, for a token that is none of ours");
             }
-            refuse(refused)
+            refuse(refused, request.uri().path())
         }
     }
 }
@@ -63,9 +64,14 @@ pub(super) async fn admit_to_page(State(site): State<Arc<Site>>, request: Reques
     admit(State(site), request, next).await
 }
 
-fn refuse(refused: Refused) -> Response {
+fn refuse(refused: Refused, path: &str) -> Response {
+    let is_api = path.starts_with("/api");
     let (status, sentence, challenge) = match refused {
         Refused::Elsewhere(why) => {
+            if is_api {
+                let sentence = format!("the API is for this machine alone, and {why}");
+                return Problem::new(Kind::Forbidden, sentence).into_response();
+            }
             let sentence =
                 format!("This page is for a browser on the machine that Rillcast runs on, and {why}.");
             return answer::text(StatusCode::FORBIDDEN, &sentence);
@@ -86,7 +92,11 @@ fn refuse(refused: Refused) -> Response {
             "Bearer realm=\"rillcast\", error=\"insufficient_scope\"",
         ),
     };
-    let mut response = answer::text(status, sentence);
+    let mut response = match (is_api, status) {
+        (false, status) => answer::text(status, sentence),
+        (true, StatusCode::UNAUTHORIZED) => Problem::new(Kind::Unauthorized, sentence).into_response(),
+        (true, _) => Problem::new(Kind::Forbidden, sentence).into_response(),
+    };
     // RFC 9110 11.6.1, RFC 6750 3.
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     response

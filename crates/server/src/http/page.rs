@@ -8,7 +8,10 @@ use super::answer;
 
 const INDEX: &str = include_str!("../../web/index.html");
 const STYLE: &str = include_str!("../../web/page.css");
+/// What the page has in common with others that ask the API.
 const API: &str = include_str!("../../web/api.js");
+/// That of the page at `/api/`.
+const API_STYLE: &str = include_str!("../../web/api.css");
 const SCRIPT: &str = include_str!("../../web/page.js");
 const PLAYER: &str = include_str!("../../web/player.js");
 const ENGINES: &str = include_str!("../../web/engines.js");
@@ -42,6 +45,7 @@ pub(super) async fn index() -> Response {
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
     match name.as_str() {
         "page.css" => file("text/css; charset=utf-8", STYLE.as_bytes()),
+        "api.css" => file("text/css; charset=utf-8", API_STYLE.as_bytes()),
         "page.js" => script(SCRIPT),
         "api.js" => script(API),
         "player.js" => script(PLAYER),

@@ -42,11 +42,20 @@ fn tags() -> Vec<Tag> {
 
 /// Publishes to `live/<name>` until the server ends the connection, and waits until media of it has come in.
 pub(crate) fn publish(server: &Running, code: &str, rendition: &str) {
-    publish_behind(server, code, rendition, b"");
+    publish_by(server, &format!("{code}@{rendition}"), code, rendition, b"");
 }
 
 /// The same behind a proxy, which says this first.
 pub(crate) fn publish_behind(server: &Running, code: &str, rendition: &str, header: &[u8]) {
+    publish_by(server, &format!("{code}@{rendition}"), code, rendition, header);
+}
+
+/// The same by a name of its own, as with a key behind it.
+pub(crate) fn publish_as(server: &Running, name: &str, code: &str, rendition: &str) {
+    publish_by(server, name, code, rendition, b"");
+}
+
+fn publish_by(server: &Running, name: &str, code: &str, rendition: &str, header: &[u8]) {
     let address = server.status()["rtmp"].as_str().expect("RTMP listens").replace("rtmp://", "");
     let mut stream = TcpStream::connect(address).expect("RTMP listens");
     stream.write_all(header).expect("sent");
@@ -54,12 +63,7 @@ pub(crate) fn publish_behind(server: &Running, code: &str, rendition: &str, head
     let mut line = Line { stream, encoder: chunk::Encoder::new() };
     line.call(0, "connect", 1.0, vec![Value::object([("app", "live".into())])]);
     line.call(0, "createStream", 2.0, vec![Value::Null]);
-    line.call(
-        1,
-        "publish",
-        3.0,
-        vec![Value::Null, format!("{code}@{rendition}").as_str().into(), "live".into()],
-    );
+    line.call(1, "publish", 3.0, vec![Value::Null, name.into(), "live".into()]);
     thread::spawn(move || line.send_for_ever());
     server.poll(|server| {
         let status = server.status();

@@ -1,6 +1,8 @@
 //! The program as its user starts it.
 
+mod api;
 mod auth;
+mod client;
 mod codecs;
 mod command_line;
 mod encoder;
@@ -9,4 +11,6 @@ mod life;
 mod program;
 mod proxies;
 mod reload;
+mod settings;
 mod shortage;
+mod store;

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::control::Control;
 use crate::http::{Connections, Limits, Server, Site};
 use crate::listeners::Urls;
 
@@ -33,8 +34,13 @@ impl World {
         let server = Server::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a free port");
         let port = server.url().rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
         let stop = CancellationToken::new();
-        let site =
-            Site { service: Arc::clone(&service), urls: Urls::default(), limits, access: Arc::default() };
+        let site = Site {
+            service: Arc::clone(&service),
+            control: Control::for_testing(Arc::clone(&service)),
+            urls: Urls::default(),
+            limits,
+            access: Arc::default(),
+        };
         let connections = server.serve(site, &stop);
         Self { port, stop, connections, service }
     }
@@ -229,8 +235,10 @@ async fn who_does_not_take_an_answer_in_time_loses_it() {
     let address = listener.local_addr().expect("an address");
     let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
     let (stream, peer) = accepted.expect("a connection");
+    let service = Service::for_testing();
     let site = Site {
-        service: Service::for_testing(),
+        control: Control::for_testing(Arc::clone(&service)),
+        service,
         urls: Urls::default(),
         limits: limits(),
         access: Arc::default(),

@@ -1,52 +1,51 @@
-//! What the page shows, as JSON. It is made for the page of the same version and promises nothing to others.
+//! How a stream is doing.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
 use media::TimeDelta;
 use publisher::config::Protocols;
-use publisher::{Code, PushSnapshot, RenditionStatus, RuntimeStatus, SourceStatus, StreamStatus};
+use publisher::{PushSnapshot, RenditionStatus, RuntimeStatus, SourceStatus, StreamStatus};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Site, answer};
-use crate::panics;
+use super::streams::Origin;
+use crate::control::{Control, Entry};
 
 /// Without a frame for this long a stream is shown as silent.
 const SILENT: Duration = Duration::from_secs(3);
-const LIVE: &str = "live";
-const SILENT_STATE: &str = "silent";
-const WAITING: &str = "waiting";
-/// The states of a stream, the best first.
-const STATES: [&str; 3] = [LIVE, SILENT_STATE, WAITING];
 
-#[derive(Serialize)]
-struct Overview {
-    version: &'static str,
-    /// Unix time of the answer.
-    now_ms: u64,
-    /// Scheme, host and port to publish to, where RTMP listens.
-    rtmp: Option<String>,
-    /// The same of RTSP.
-    rtsp: Option<String>,
-    /// The same of SRT, whose streams are named by a query.
-    srt: Option<String>,
-    streams: Vec<Stream>,
+/// What of a stream comes in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = StreamState)]
+enum State {
+    /// Media comes in.
+    Live,
+    /// A source is there and sends nothing.
+    Silent,
+    /// No source is there.
+    Waiting,
+    /// The stream does not run.
+    #[default]
+    Stopped,
 }
 
-/// A stream. With a ladder, `source`, `tracks`, `bits_per_second` and `gop_ms` are those of the best rung that media comes
-/// from.
-#[derive(Serialize)]
-struct Stream {
+/// The states of a stream that runs, the best first.
+const STATES: [State; 3] = [State::Live, State::Silent, State::Waiting];
+
+/// How a stream is doing. With a ladder, `source`, `tracks`, `bits_per_second` and `gop_ms` are those of the best rung that media
+/// comes from. One that does not run has nothing but its name.
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = StreamStatus)]
+pub(super) struct Stream {
     code: String,
-    /// `live`: media comes in; `silent`: a source is there and sends nothing; `waiting`: no source. Of a ladder, the best
-    /// that any rung has.
-    state: &'static str,
-    since_ms: u64,
+    origin: Origin,
+    /// It was stopped and is not to run; `state` says whether it does.
+    stopped: bool,
+    /// Of a ladder, the best that any rung has.
+    state: State,
+    /// Unix time in milliseconds of its start.
+    since_ms: Option<u64>,
     /// The rungs of its ladder in the order of the configuration; one where it has none.
     renditions: Vec<Rendition>,
     source: Option<Source>,
@@ -61,11 +60,14 @@ struct Stream {
     timeline: Timeline,
     /// Paths of its outputs, from the root of this server.
     outputs: Outputs,
-    /// Where it is pushed to, as at `/api/v1/streams/<code>/runtime`.
+    /// Where it is pushed to.
+    #[schema(value_type = Vec<PushState>)]
     pushes: Vec<PushSnapshot>,
 }
 
-#[derive(Serialize)]
+/// A rung of a ladder.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RenditionStatus)]
 struct Rendition {
     name: String,
     /// What the configuration says of it.
@@ -73,7 +75,7 @@ struct Rendition {
     height: Option<u32>,
     bitrate_kbps: Option<u32>,
     /// As for the stream.
-    state: &'static str,
+    state: State,
     source: Option<Source>,
     tracks: Vec<Track>,
     bits_per_second: u64,
@@ -86,7 +88,8 @@ struct Rendition {
     outputs: Outputs,
 }
 
-#[derive(Serialize)]
+/// Who feeds it.
+#[derive(Serialize, ToSchema)]
 struct Source {
     protocol: String,
     peer: Option<String>,
@@ -96,7 +99,8 @@ struct Source {
     lost: u64,
 }
 
-#[derive(Serialize)]
+/// A track of the source.
+#[derive(Serialize, ToSchema)]
 struct Track {
     kind: &'static str,
     codec: &'static str,
@@ -110,7 +114,7 @@ struct Track {
 }
 
 /// What the source's timestamps asked for, since the stream was started.
-#[derive(Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 struct Timeline {
     epochs: u64,
     gaps: u64,
@@ -122,30 +126,15 @@ struct Timeline {
     late: u64,
 }
 
-#[derive(Serialize)]
+/// The last thing that went wrong at the input.
+#[derive(Serialize, ToSchema)]
 struct LastError {
     at_ms: u64,
     message: String,
 }
 
-#[derive(Serialize)]
-struct Limits {
-    #[serde(flatten)]
-    limits: BTreeMap<&'static str, Limit>,
-    /// Sessions that ended because of an error of ours.
-    panics: u64,
-}
-
-#[derive(Serialize)]
-struct Limit {
-    limit: u64,
-    /// How much of it is taken, where that is a number of the whole service.
-    now: Option<u64>,
-    /// How often something was refused, or somebody sent away, because of it.
-    refused: u64,
-}
-
-#[derive(Serialize)]
+/// Paths; null where an output is off.
+#[derive(Default, Serialize, ToSchema)]
 struct Outputs {
     hls: Option<String>,
     dash: Option<String>,
@@ -158,54 +147,22 @@ struct Outputs {
     srt: Option<String>,
 }
 
-/// `/api/v1/streams`.
-pub(super) async fn streams(State(site): State<Arc<Site>>) -> Response {
-    let overview = Overview {
-        version: env!("CARGO_PKG_VERSION"),
-        now_ms: unix_ms(SystemTime::now()),
-        rtmp: site.urls.rtmp(),
-        rtsp: site.urls.rtsp(),
-        srt: site.urls.srt(),
-        streams: site.service.statuses().into_iter().map(|status| stream(&site, status)).collect(),
-    };
-    json(overview)
-}
-
-/// `/api/v1/streams/<code>/runtime`: the contract's status of what the stream pushes. A stream that pushes nothing, or does
-/// not run, has an empty list.
-pub(super) async fn of_stream(State(site): State<Arc<Site>>, Path(call): Path<String>) -> Response {
-    let code = call.strip_suffix("/runtime").and_then(|code| code.parse::<Code>().ok());
-    match code {
-        Some(code) => json(site.service.runtime_status(&code).unwrap_or_default()),
-        None => answer::not_found("the API has no such call; there is /api/v1/streams/<code>/runtime"),
-    }
-}
-
-fn json(value: impl Serialize) -> Response {
-    ([(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Json(value))
-        .into_response()
-}
-
-/// `/api/v1/limits`: each limit by its name in the configuration, and how often the program itself failed.
-pub(super) async fn limits(State(site): State<Arc<Site>>) -> Response {
-    let limits = site.service.limits().into_iter().map(|limit| {
-        let shown = Limit { limit: limit.limit, now: limit.now, refused: limit.refused };
-        (limit.name, shown)
-    });
-    let limits = Limits { limits: limits.collect(), panics: panics::count() };
-    json(limits)
-}
-
-fn stream(site: &Site, status: StreamStatus) -> Stream {
-    let RuntimeStatus { pushes } = site.service.runtime_status(&status.code).unwrap_or_default();
-    let code = status.code.to_string();
+/// How a stream is doing that is there; `status` where it runs.
+pub(super) fn stream(control: &Control, entry: &Entry, status: Option<StreamStatus>) -> Stream {
+    let code = entry.stream.code.to_string();
+    let (origin, stopped) = (entry.origin.into(), entry.stopped);
+    let Some(status) = status else { return Stream { code, origin, stopped, ..Stream::default() } };
+    let RuntimeStatus { pushes } = control.service().runtime_status(&status.code).unwrap_or_default();
     let renditions: Vec<Rendition> =
         status.renditions.into_iter().map(|rung| rendition(&code, status.protocols, rung)).collect();
     let states = renditions.iter().map(|rung| rung.state);
     Stream {
-        state: STATES.into_iter().find(|state| states.clone().any(|of| of == *state)).unwrap_or(WAITING),
+        state: STATES
+            .into_iter()
+            .find(|state| states.clone().any(|of| of == *state))
+            .unwrap_or(State::Waiting),
         renditions,
-        since_ms: unix_ms(status.since),
+        since_ms: Some(unix_ms(status.since)),
         source: status.source.map(source),
         tracks: status.media.tracks.iter().map(track).collect(),
         bits_per_second: status.media.bits_per_second,
@@ -225,6 +182,8 @@ fn stream(site: &Site, status: StreamStatus) -> Stream {
         outputs: outputs(&code, status.protocols),
         pushes,
         code,
+        origin,
+        stopped,
     }
 }
 
@@ -232,9 +191,9 @@ fn rendition(code: &str, protocols: Protocols, status: RenditionStatus) -> Rendi
     let config = status.config;
     Rendition {
         state: match (&status.source, status.silent_for) {
-            (None, _) => WAITING,
-            (Some(_), Some(silent)) if silent < SILENT => LIVE,
-            (Some(_), _) => SILENT_STATE,
+            (None, _) => State::Waiting,
+            (Some(_), Some(silent)) if silent < SILENT => State::Live,
+            (Some(_), _) => State::Silent,
         },
         source: status.source.map(source),
         tracks: status.media.tracks.iter().map(track).collect(),
@@ -306,7 +265,63 @@ fn milliseconds(delta: TimeDelta) -> u64 {
     (delta.as_secs_f64() * 1000.0).round() as u64
 }
 
-fn unix_ms(time: SystemTime) -> u64 {
+pub(super) fn unix_ms(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A destination as `publisher::PushSnapshot` has it in JSON.
+#[derive(ToSchema)]
+#[schema(as = PushState)]
+#[expect(dead_code, reason = "it is the description of another type, which knows nothing of descriptions")]
+pub(super) struct PushState {
+    /// Tells two destinations with one URL apart.
+    id: u64,
+    /// Without its secrets.
+    url: String,
+    #[schema(inline)]
+    status: PushStateName,
+    /// The attempt under way, or last made.
+    attempt: u32,
+    #[schema(format = DateTime)]
+    connected_at: Option<String>,
+    /// The last five, oldest first.
+    #[schema(required = false)]
+    errors: Vec<PushError>,
+    /// Why it does not push, or did not last time.
+    reason: Option<String>,
+    #[schema(format = DateTime)]
+    next_attempt_at: Option<String>,
+    rendition: Option<String>,
+    comment: Option<String>,
+    /// What the other system has acknowledged.
+    bytes_sent: u64,
+    bits_per_second: u64,
+    skipped_gops: u64,
+    queue_delay_ms: u64,
+    #[schema(format = DateTime)]
+    idle_since: Option<String>,
+    rtmp_acknowledged: Option<u32>,
+    #[schema(required = false)]
+    warnings: Vec<String>,
+}
+
+/// Where a destination stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it is the description of another type")]
+enum PushStateName {
+    Starting,
+    Active,
+    Reconnecting,
+    Failed,
+}
+
+/// Something that went wrong.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is the description of another type")]
+struct PushError {
+    message: String,
+    #[schema(format = DateTime)]
+    at: String,
 }
