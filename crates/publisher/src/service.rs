@@ -112,6 +112,7 @@ struct Vacating<'a> {
 
 impl Drop for Vacating<'_> {
     fn drop(&mut self) {
+        self.service.sessions.forget_stream(self.code);
         self.service.streams().remove(self.code);
     }
 }
@@ -241,6 +242,7 @@ impl Service {
                 None => {}
             }
             let running = Arc::new(self.build(stream)?);
+            self.sessions.begin_stream(&running.code);
             streams.insert(running.code.clone(), Slot::Running(Arc::clone(&running)));
             running
         };
@@ -406,8 +408,7 @@ impl Service {
 
     /// Every running stream, by code.
     pub fn statuses(&self) -> Vec<StreamStatus> {
-        let streams: Vec<Arc<Running>> = self.streams().values().filter_map(Slot::running).cloned().collect();
-        self.statuses_of(&streams)
+        self.statuses_of(&self.all_running())
     }
 
     /// The running ones of these streams, in their order.
@@ -440,6 +441,11 @@ impl Service {
     pub fn config(&self, code: &Code) -> Option<Stream> {
         let running = self.streams().get(code).and_then(Slot::running).cloned()?;
         Some(Stream::clone(&running.config()))
+    }
+
+    /// Every running stream, by code.
+    pub(crate) fn all_running(&self) -> Vec<Arc<Running>> {
+        self.streams().values().filter_map(Slot::running).cloned().collect()
     }
 
     /// The running stream that an address means; a rendition must exist.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
 use crate::events::{Events, What};
+use crate::measures::{Ledger, SessionTotals};
 pub(crate) use client::Client;
 use client::Refused;
 pub use client::Token;
@@ -341,6 +342,7 @@ pub struct Sessions {
 struct Registered {
     open: BTreeMap<u64, Arc<Session>>,
     closed: VecDeque<Closed>,
+    ledger: Ledger,
 }
 
 /// What is told when a session is opened.
@@ -437,6 +439,7 @@ impl Sessions {
         self.events.tell(Some(&session.stream), || What::SessionClosed(session.status(), reason.clone()));
         let mut state = self.lock();
         state.open.remove(&session.id);
+        state.ledger.note(session);
         if state.closed.len() == REMEMBERED {
             state.closed.pop_front();
         }
@@ -479,6 +482,22 @@ impl Sessions {
     /// The open sessions, oldest first.
     pub fn list(&self) -> Vec<Arc<Session>> {
         self.lock().open.values().cloned().collect()
+    }
+
+    /// What the sessions of a stream do counts from now on.
+    pub(crate) fn begin_stream(&self, stream: &Code) {
+        self.lock().ledger.begin(stream);
+    }
+
+    /// Forgets what they did.
+    pub(crate) fn forget_stream(&self, stream: &Code) {
+        self.lock().ledger.forget(stream);
+    }
+
+    /// What the sessions of each stream did, by direction and protocol.
+    pub(crate) fn totals(&self) -> BTreeMap<Code, Vec<(Role, Protocol, SessionTotals)>> {
+        let state = self.lock();
+        state.ledger.with(state.open.values().map(|session| &**session))
     }
 
     /// The last sessions that ended (at most 200), oldest first.

@@ -27,6 +27,7 @@ use crate::auth::Access;
 use crate::config::{Host, Listen};
 use crate::control::Control;
 use crate::listeners::Urls;
+use crate::metrics;
 pub(crate) use connection::Connections;
 
 /// What the answers are made from.
@@ -104,6 +105,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/api", any(api::answer))
         .route("/api/", any(api::answer))
         .route("/api/{*call}", any(api::answer))
+        .route("/metrics", get(metrics::answer))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), access::admit));
     Router::new()
         .route("/healthz", get(|| async { answer::text(StatusCode::OK, "ok") }))

@@ -10,6 +10,7 @@ mod demo;
 mod http;
 mod listeners;
 mod log;
+mod metrics;
 mod panics;
 mod run;
 mod signals;

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::code::{Address, Code};
 use crate::config::{Rendition, Segmented};
 use crate::error::Error;
+use crate::measures::SegmentTotals;
 use crate::service::Service;
 use crate::session::Protocol;
 
@@ -86,6 +87,11 @@ impl Output {
         let left_out =
             omitted.map(|omitted| format!("{} is left out of DASH: {}", omitted.track, omitted.reason));
         left_out.chain(packager.misaligned().contains(&rung).then(|| super::misaligned("DASH"))).collect()
+    }
+
+    /// How many segments it has made; none before the first.
+    pub(crate) fn segments(&self) -> Option<SegmentTotals> {
+        self.files.segments()
     }
 
     /// Ends the output: waits for the disk and removes the folder, if told so.

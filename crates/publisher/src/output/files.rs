@@ -15,6 +15,7 @@ use super::resource::{Content, Resource};
 use crate::code::Code;
 use crate::config::Segmented;
 use crate::error::Error;
+use crate::measures::SegmentTotals;
 
 /// A playlist or manifest is new every few seconds: a cache may bundle requests, not delay them.
 const TEXT_CACHE: &str = "public, max-age=1";
@@ -53,6 +54,8 @@ struct State {
     unremoved: Vec<String>,
     /// A complaint about the queue was logged and it has not recovered since.
     behind: bool,
+    /// Segments made, and when the newest was.
+    made: (u64, Option<Instant>),
 }
 
 impl Files {
@@ -68,6 +71,7 @@ impl Files {
             folder,
             unremoved: Vec::new(),
             behind: false,
+            made: (0, None),
         };
         Ok(Self {
             code: code.clone(),
@@ -88,6 +92,10 @@ impl Files {
         let mut state = self.lock();
         for file in &changes.added {
             self.keep(&mut state, file);
+            // What initializes a player is no segment.
+            if !file.name.ends_with(".mp4") {
+                state.made = (state.made.0 + 1, Some(Instant::now()));
+            }
         }
         for (name, text) in &changes.texts {
             state.files.insert(name.clone(), Arc::new(resource_of(name, text.clone())));
@@ -143,6 +151,12 @@ impl Files {
                 }
             }
         }
+    }
+
+    /// How many segments were made; none before the first.
+    pub(super) fn segments(&self) -> Option<SegmentTotals> {
+        let (made, newest) = self.lock().made;
+        Some(SegmentTotals { made, newest: newest?.elapsed() })
     }
 
     /// Forgets all files, for an output that begins anew under other names.

@@ -28,6 +28,7 @@ use crate::clock;
 use crate::code::{Address, Code};
 use crate::config::{Rendition, SegmentType, Segmented};
 use crate::error::Error;
+use crate::measures::SegmentTotals;
 use crate::service::Service;
 use crate::session::Protocol;
 
@@ -215,6 +216,11 @@ impl Output {
         let left_out =
             omitted.iter().map(|omitted| format!("{} is left out of HLS: {}", omitted.track, omitted.reason));
         left_out.chain(misaligned.contains(&rung).then(|| super::misaligned("HLS"))).collect()
+    }
+
+    /// How many segments it has made; none before the first.
+    pub(crate) fn segments(&self) -> Option<SegmentTotals> {
+        self.files.segments()
     }
 
     /// Ends the output: waits for the disk and removes the folder, if told so.

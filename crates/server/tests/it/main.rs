@@ -8,6 +8,7 @@ mod command_line;
 mod encoder;
 mod ladder;
 mod life;
+mod metrics;
 mod program;
 mod proxies;
 mod reload;
