@@ -114,6 +114,27 @@ pub(crate) fn read_stream(code: Code, document: &Json) -> Result<Stream, Vec<Fau
     if faults.is_empty() { Ok(stream) } else { Err(faults) }
 }
 
+/// Sees that a merge patch of a stream has no key that a stream does not have: one that is null would go unnoticed.
+///
+/// # Errors
+/// Those keys.
+pub(crate) fn check_stream_patch(code: Code, patch: &Json) -> Result<(), Vec<Fault>> {
+    unknown_keys(read_stream(code, patch).err().unwrap_or_default())
+}
+
+/// The same of a merge patch of the settings.
+///
+/// # Errors
+/// Those keys.
+pub(crate) fn check_settings_patch(patch: &Json) -> Result<(), Vec<Fault>> {
+    unknown_keys(read_under("", std::iter::empty(), patch).err().unwrap_or_default())
+}
+
+fn unknown_keys(mut faults: Vec<Fault>) -> Result<(), Vec<Fault>> {
+    faults.retain(Fault::is_unknown_key);
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
 /// Reads the text of a file.
 #[cfg(test)]
 fn read(text: &str, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Config, Vec<Fault>> {

@@ -41,10 +41,9 @@ impl Call {
             _ => {}
         }
         if let Some(id) = rest.strip_prefix("/v1/sessions/") {
-            return id
-                .parse()
-                .map(Self::Session)
-                .map_err(|_| Problem::parameter("id", "a session's id is a whole number"));
+            let number = id.parse::<i64>().ok().and_then(|id| u64::try_from(id).ok());
+            let wrong = || Problem::parameter("id", "a session's id is a whole number");
+            return number.map(Self::Session).ok_or_else(wrong);
         }
         let Some(of_stream) = rest.strip_prefix("/v1/streams/") else {
             return Err(Problem::new(Kind::NotFound, "the API has no such call; /api/ lists them"));

@@ -57,17 +57,15 @@ fn complete(operation: &mut Operation) {
     let is_dry_run = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == "dry_run");
     let changes = parameters.iter().any(is_dry_run);
     if changes {
-        for (name, description) in [
-            ("If-Match", "Versions, as ETag has them: the change is made of one of these alone."),
-            ("If-None-Match", "`*`: the change is made only where nothing is yet."),
-        ] {
-            let text = ObjectBuilder::new().schema_type(schema::Type::String).pattern(Some(TAGS)).build();
-            let header = ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Header)
-                .description(Some(description));
-            parameters.push(header.schema(Some(text)).build().into());
-        }
+        let text = || ObjectBuilder::new().schema_type(schema::Type::String);
+        let header = |name: &str, description: &str, text: ObjectBuilder| {
+            let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
+            header.description(Some(description)).schema(Some(text.build())).build()
+        };
+        let versions = "A version, as ETag has it: the change is made of that one alone. Several may be given, with commas.";
+        parameters.push(header("If-Match", versions, text()).into());
+        let none = "`*`: the change is made only where nothing is yet.";
+        parameters.push(header("If-None-Match", none, text()).into());
         statuses.extend([
             ("412", "It is another version."),
             ("500", "It was kept, and could not be done as a whole; or it could not be written to data_dir."),
@@ -85,9 +83,6 @@ fn complete(operation: &mut Operation) {
         operation.responses.responses.insert(status.to_owned(), problem(description).into());
     }
 }
-
-/// What conditions look like (RFC 9110 8.8.3).
-const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#;
 
 fn problem(description: &str) -> Described {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();

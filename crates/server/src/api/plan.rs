@@ -26,7 +26,6 @@ pub(super) struct Plan {
     /// The stream that is changed; null for settings.
     stream: Option<String>,
     /// Whether the change outlives the program: `disk`, or `memory` where `data_dir` is not set.
-    #[schema(inline)]
     kept: Kept,
     /// Viewers that are ended by all of it.
     viewers: usize,
@@ -39,6 +38,7 @@ pub(super) struct Plan {
 /// Where a change is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = PlanKept)]
 enum Kept {
     Disk,
     Memory,
@@ -48,7 +48,6 @@ enum Kept {
 #[derive(Serialize, ToSchema)]
 pub(super) struct PlanAction {
     /// Its kind.
-    #[schema(inline)]
     action: Name,
     /// What it is done to: an output, a listener, an input, a rendition, the URL of a destination without its secrets.
     what: Option<String>,
@@ -63,10 +62,12 @@ pub(super) struct PlanAction {
 /// Kinds of what is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PlanActionKind)]
 enum Name {
     StreamStarts,
     StreamStops,
     StreamKeyChanges,
+    PassphraseChanges,
     TakeoverChanges,
     PrioritiesChange,
     OutputStops,
@@ -90,6 +91,7 @@ impl From<&Action> for PlanAction {
             Change::StreamStarts => (Name::StreamStarts, None),
             Change::StreamStops => (Name::StreamStops, None),
             Change::StreamKeyChanges => (Name::StreamKeyChanges, None),
+            Change::PassphraseChanges => (Name::PassphraseChanges, None),
             Change::TakeoverChanges(_) => (Name::TakeoverChanges, None),
             Change::PrioritiesChange => (Name::PrioritiesChange, None),
             Change::OutputStops(output) => (Name::OutputStops, Some(output.name().to_owned())),

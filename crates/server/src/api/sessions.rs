@@ -21,6 +21,8 @@ const MOST: usize = 1000;
 const PROTOCOLS: [&str; 11] =
     ["rtmp", "rtmps", "rtsp", "rtsps", "srt", "file", "udp", "rtp", "mpegts", "hls", "dash"];
 const ROLES: [&str; 2] = ["publisher", "viewer"];
+/// What ids are: whole numbers, as far as every reader of JSON goes.
+const ID: &str = "a whole number from 0 to 9223372036854775807";
 const STATES: [&str; 3] = ["active", "idle", "ending"];
 
 /// Open sessions, oldest first.
@@ -120,7 +122,7 @@ impl From<&session::Session> for Session {
 )]
 pub(super) fn list(site: &Site, request: &Request) -> Answer {
     let mut asked = Asked::of(request)?;
-    let stream: Option<String> = asked.take("stream", "a code")?;
+    let stream = asked.text("stream")?;
     of(site, stream.as_deref(), asked)
 }
 
@@ -151,7 +153,10 @@ fn of(site: &Site, stream: Option<&str>, mut asked: Asked) -> Answer {
     let state = asked.one_of("state", &STATES)?;
     let allowed = "a whole number from 1 to 1000";
     let limit = asked.take("limit", allowed)?.unwrap_or(PAGE);
-    let after: u64 = asked.take("after", "a session's id")?.unwrap_or(0);
+    let after: Option<i64> = asked.take("after", ID)?;
+    let after = after
+        .map_or(Ok(0), u64::try_from)
+        .map_err(|_| Problem::parameter("after", &format!("allowed: {ID}")))?;
     asked.end()?;
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::parameter("limit", &format!("allowed: {allowed}")));

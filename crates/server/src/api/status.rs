@@ -279,7 +279,6 @@ pub(super) struct PushState {
     id: u64,
     /// Without its secrets.
     url: String,
-    #[schema(inline)]
     status: PushStateName,
     /// The attempt under way, or last made.
     attempt: u32,
@@ -308,7 +307,7 @@ pub(super) struct PushState {
 
 /// Where a destination stands.
 #[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[schema(as = PushStateName, rename_all = "lowercase")]
 #[expect(dead_code, reason = "it is the description of another type")]
 enum PushStateName {
     Starting,

@@ -90,7 +90,7 @@ pub(super) fn list(site: &Site, request: &Request) -> Answer {
     let mut asked = Asked::of(request)?;
     let allowed = "a whole number from 1 to 1000";
     let limit = asked.take("limit", allowed)?.unwrap_or(PAGE);
-    let after: Option<String> = asked.take("after", "a code")?;
+    let after = asked.text("after")?;
     asked.end()?;
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::parameter("limit", &format!("allowed: {allowed}")));

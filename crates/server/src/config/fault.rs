@@ -26,12 +26,24 @@ pub(crate) enum Place {
 pub(crate) struct Fault {
     place: Place,
     problem: String,
+    /// It is a key that nobody knows, whatever its value.
+    no_such_key: bool,
 }
 
 impl Fault {
     /// A fault at a place. `problem` begins with the key it is about.
     pub(crate) fn new(place: Place, problem: impl Into<String>) -> Self {
-        Self { place, problem: problem.into() }
+        Self { place, problem: problem.into(), no_such_key: false }
+    }
+
+    /// A key that nobody knows.
+    pub(crate) fn unknown_key(place: Place, problem: impl Into<String>) -> Self {
+        Self { no_such_key: true, ..Self::new(place, problem) }
+    }
+
+    /// Whether it is such a key.
+    pub(crate) fn is_unknown_key(&self) -> bool {
+        self.no_such_key
     }
 
     /// Where in a JSON document, if it is in one.

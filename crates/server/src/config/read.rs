@@ -97,7 +97,7 @@ impl<'a> Section<'a> {
                 guess.unwrap_or_default(),
                 self.asked.join(", ")
             );
-            self.notes.add(Fault::new(entry.place.clone(), problem));
+            self.notes.add(Fault::unknown_key(entry.place.clone(), problem));
         }
     }
 

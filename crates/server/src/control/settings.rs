@@ -25,6 +25,7 @@ impl Control {
         if !patch.is_object() {
             return Err(Refused::Faults(vec![at(String::new(), "an object of settings is wanted")]));
         }
+        config::check_settings_patch(&patch).map_err(Refused::Faults)?;
         // Without what cannot be used any more, as after a change of the file.
         let before = changing.base.under(&changed).or_else(|_| changing.base.under(&Json::Null));
         let before = before.map_err(|faults| Refused::Faults(faults.list))?;

@@ -53,6 +53,7 @@ impl Control {
         match (wanted, old) {
             (Wanted::Document(document), old) => self.put(&changing, code, document, old, terms).await,
             (Wanted::Patch(patch), Some(old)) => {
+                config::check_stream_patch(code.clone(), &patch).map_err(Refused::Faults)?;
                 let mut document = match old.origin {
                     Origin::Api => old.document.clone(),
                     _ => Json::Object(serde_json::Map::new()),

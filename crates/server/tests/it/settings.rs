@@ -96,6 +96,7 @@ fn what_cannot_be_changed_here_is_named_and_a_port_that_is_taken_changes_nothing
         (json!({"streams": {"a": {}}}), "/streams", "/api/v1/streams"),
         (json!({"listeners": {"rtmp": {"port": 70_000}}}), "/listeners/rtmp/port", "from 0 to 65535"),
         (json!({"listeners": {"rtmp": {"prot": 1}}}), "/listeners/rtmp/prot", "did you mean port?"),
+        (json!({"publisher": {"x": null}}), "/publisher/x", "unknown key"),
         (json!([]), "", "an object of settings"),
     ] {
         let answer = give(&server, "PATCH", "/v1/config", &patch);

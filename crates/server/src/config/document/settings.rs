@@ -13,6 +13,7 @@ use crate::config::Config;
 /// The configuration file but for its streams. What is left out, or null, is not said.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SettingsConfig)]
 pub(crate) struct Settings {
     /// Where what must outlive the program is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
