@@ -10,7 +10,7 @@ const MAX_LEN: usize = 128;
 /// What may not be the first segment: the application name, the API and the token prefix.
 const RESERVED_FIRST: [&str; 3] = ["live", "api", "t"];
 /// What may not be the last segment: the names of API calls below a stream.
-const RESERVED_LAST: [&str; 5] = ["start", "stop", "restart", "runtime", "sessions"];
+const RESERVED_LAST: [&str; 6] = ["start", "stop", "restart", "runtime", "sessions", "play-token"];
 
 /// A stream's code: `[A-Za-z0-9_/-]+`, at most 128 characters, without an empty segment and without a reserved
 /// name in the first or last place. Cloning is cheap.

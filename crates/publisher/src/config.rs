@@ -13,6 +13,7 @@ mod directories;
 mod ladder;
 mod network;
 mod outputs;
+mod play_auth;
 mod push;
 
 pub use crate::limits::Limits;
@@ -20,6 +21,7 @@ pub use directories::overlap;
 pub use ladder::{AbrRepMeta, DEFAULT_RENDITION, Rendition};
 pub use network::Network;
 pub use outputs::Output;
+pub use play_auth::PlayAuth;
 pub use push::Push;
 
 /// A text that must not be shown: stream keys and passphrases. `Debug` and `Display` print stars.
@@ -148,6 +150,8 @@ pub struct Settings {
     pub fan_out: FanOut,
     /// What peers may make us hold.
     pub limits: Limits,
+    /// What viewers need of streams that say nothing of their own.
+    pub play_auth: PlayAuth,
     /// Proxies whose word on whom they serve counts; none by default.
     pub trusted_proxies: Vec<Network>,
 }
@@ -275,6 +279,8 @@ pub struct Stream {
     pub srt_passphrase: Option<Secret>,
     /// Whether a publisher with the right key replaces the one that is sending.
     pub takeover: bool,
+    /// What viewers need.
+    pub play_auth: PlayAuth,
 }
 
 impl Default for Listeners {
@@ -322,6 +328,7 @@ impl Default for Settings {
             push_idle: Duration::from_secs(30),
             fan_out: FanOut::default(),
             limits: Limits::default(),
+            play_auth: PlayAuth::default(),
             trusted_proxies: Vec::new(),
         }
     }
@@ -339,6 +346,7 @@ impl Stream {
             stream_key: None,
             srt_passphrase: None,
             takeover: true,
+            play_auth: PlayAuth::default(),
         }
     }
 }

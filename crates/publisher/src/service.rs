@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::code::{Address, Code};
-use crate::config::{self, DEFAULT_RENDITION, Listeners, Rendition, Settings, Source, Stream, Tls};
+use crate::config::{self, DEFAULT_RENDITION, Listeners, PlayAuth, Rendition, Settings, Source, Stream, Tls};
 use crate::error::Error;
 use crate::events::{Events, What};
 use crate::limits::{Admission, Gate, Gates, LimitStatus, Refusal};
@@ -59,6 +59,7 @@ pub struct Service {
     pub(crate) srt_ports: srt::Ports,
     listeners: Mutex<Listeners>,
     tls: Mutex<Option<Tls>>,
+    play_auth: Mutex<PlayAuth>,
     streams: Mutex<BTreeMap<Code, Slot>>,
     /// Push destinations so far.
     pushes: AtomicU64,
@@ -218,6 +219,7 @@ impl Service {
             refusals: Refusals::default(),
             listeners: Mutex::new(settings.listeners.clone()),
             tls: Mutex::new(settings.tls.clone()),
+            play_auth: Mutex::new(settings.play_auth.clone()),
             streams: Mutex::default(),
             pushes: AtomicU64::new(0),
             _claims: claims,
@@ -389,6 +391,11 @@ impl Service {
     /// again.
     pub fn set_tls(&self, tls: Option<Tls>) {
         *self.tls.lock().unwrap_or_else(PoisonError::into_inner) = tls;
+    }
+
+    /// What viewers need of streams that say nothing of their own.
+    pub(crate) fn default_play_auth(&self) -> MutexGuard<'_, PlayAuth> {
+        self.play_auth.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the next listener for TLS will show.

@@ -13,6 +13,7 @@ mod call;
 mod openapi;
 mod page;
 mod plan;
+mod play_token;
 mod problem;
 mod read;
 mod sessions;
@@ -56,6 +57,7 @@ async fn call_it(site: &Site, call: Call, request: Request) -> Answer {
             _ => streams::delete(site, code, read::terms(&request)?).await,
         },
         Call::Runtime(code) => streams::runtime(site, &code, &request),
+        Call::PlayToken(code) => play_token::make(site, code, request, timeout).await,
         Call::SessionsOf(code) => sessions::of_stream(site, code, &request),
         Call::Order(code, order) => streams::order(site, code, order, read::terms(&request)?).await,
         Call::Sessions => sessions::list(site, &request),

@@ -1,14 +1,17 @@
 //! The command line.
 
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use publisher::Address;
 
 use crate::auth::{self, Role};
 use crate::config::{self, Config, Listen};
-use crate::{demo, log, run};
+use crate::{demo, log, play_token, run};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,6 +82,23 @@ enum Command {
         #[arg(long, default_value = "admin", value_parser = role)]
         role: Role,
     },
+    /// Make a token with which a stream can be played, and say where it goes
+    ///
+    /// It is made with the newest key that the file has for the stream (play_auth_keys), which the running program must have too.
+    PlayToken {
+        /// Configuration file (YAML)
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+        /// The stream's code, or <code>@<rendition> for one rendition alone
+        #[arg(value_parser = address)]
+        stream: Address,
+        /// Seconds until it ends
+        #[arg(long, value_name = "SECONDS", default_value = "86400")]
+        expires_in: u64,
+        /// The IP address of who plays; anywhere where it is left out
+        #[arg(long, value_name = "ADDRESS")]
+        client: Option<IpAddr>,
+    },
     /// Check a configuration file: say what it would run, or everything that is wrong with it
     ///
     /// The environment counts as for `run`. Exit status 0 when the file can be run, 1 when not.
@@ -88,6 +108,10 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
+}
+
+fn address(text: &str) -> Result<Address, publisher::CodeError> {
+    text.parse()
 }
 
 fn role(text: &str) -> Result<Role, &'static str> {
@@ -104,6 +128,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo { listen } => serve(None, |config| demo::configure(config, listen), demo::greet),
         Command::Run { config } => serve(config, Ok, |_| Ok(())),
         Command::Token { name, role } => token(&name, role),
+        Command::PlayToken { config, stream, expires_in, client } => {
+            play_token(&config, &stream, client, Duration::from_secs(expires_in))
+        }
         Command::Check { config } => check(&config),
     };
     outcome.unwrap_or_else(|error| {
@@ -147,6 +174,18 @@ For the configuration file, under api.tokens:
 ",
         role.name()
     )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn play_token(
+    path: &Path,
+    address: &Address,
+    client: Option<IpAddr>,
+    lasts: Duration,
+) -> anyhow::Result<ExitCode> {
+    let base = config::Base::read(Some(path), std::env::vars_os())?;
+    let text = play_token::make(&base.under(&serde_json::Value::Null)?, address, client, lasts)?;
+    io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

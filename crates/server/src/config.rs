@@ -22,6 +22,7 @@ mod limits;
 mod listen;
 mod masked;
 pub(crate) mod merge;
+mod play_auth;
 mod push;
 mod read;
 mod service;
@@ -109,7 +110,7 @@ impl Base {
 /// Every fault that was found, each with the JSON pointer of its value.
 pub(crate) fn read_stream(code: Code, document: &Json) -> Result<Stream, Vec<Fault>> {
     let (notes, node) = (Notes::default(), tree::from_json(document, String::new()));
-    let stream = stream::stream(Stream::new(code), Some(Item::root(&node, &notes)));
+    let stream = stream::stream(Stream::new(code), Some(Item::root(&node, &notes)), true);
     let faults = notes.into_sorted();
     if faults.is_empty() { Ok(stream) } else { Err(faults) }
 }
@@ -172,13 +173,14 @@ fn whole(root: &Node, notes: &Notes) -> Config {
     let fan_out = limits::fan_out(file.section("fan_out"));
     let limits = limits::limits(file.section("limits"));
     let trusted_proxies = file.item("trusted_proxies").map(|item| networks(&item)).unwrap_or_default();
-    let streams = stream::streams(file.section("streams"), notes);
+    let play_auth = play_auth::play_auth(&mut file, false);
+    let streams = stream::streams(file.section("streams"), notes, !play_auth.keys.is_empty());
     file.close();
     Config {
         data_dir,
         http: listen.unwrap_or_else(|| vec![Listen { host: Host::All, port: HTTP_PORT }]),
         api,
-        settings: Settings { listeners, tls, fan_out, limits, trusted_proxies, ..publisher },
+        settings: Settings { listeners, tls, fan_out, limits, play_auth, trusted_proxies, ..publisher },
         streams,
     }
 }

@@ -12,6 +12,7 @@ mod listeners;
 mod log;
 mod metrics;
 mod panics;
+mod play_token;
 mod run;
 mod signals;
 mod store;

@@ -8,12 +8,22 @@ use crate::push;
 /// What makes a stream that runs as `old` one that runs as `new`; the code is not looked at.
 pub(super) fn changes(old: &Stream, new: &Stream) -> Vec<Change> {
     // Taken apart, so that a new field cannot be forgotten.
-    let Stream { code: _, inputs, renditions: _, protocols, pushes, stream_key, srt_passphrase, takeover } =
-        old;
+    let Stream {
+        code: _,
+        inputs,
+        renditions: _,
+        protocols,
+        pushes,
+        stream_key,
+        srt_passphrase,
+        takeover,
+        play_auth,
+    } = old;
     let mut changes = Vec::new();
     changes.extend((*stream_key != new.stream_key).then_some(Change::StreamKeyChanges));
     changes.extend((*srt_passphrase != new.srt_passphrase).then_some(Change::PassphraseChanges));
     changes.extend((*takeover != new.takeover).then_some(Change::TakeoverChanges(new.takeover)));
+    changes.extend((*play_auth != new.play_auth).then_some(Change::PlayAuthChanges));
     let switched = |on: bool| {
         Output::ALL.into_iter().filter(move |&output| {
             protocols.has(output) != new.protocols.has(output) && new.protocols.has(output) == on

@@ -39,6 +39,8 @@ pub enum Change {
     PassphraseChanges,
     /// Whether a publisher with the right key replaces the one that is sending.
     TakeoverChanges(bool),
+    /// Viewers need a token from now on, or none, or it is made with other keys. Who plays over a connection stays.
+    PlayAuthChanges,
     /// Another order of the inputs by preference.
     PrioritiesChange,
     /// An output ends, with its viewers.
@@ -91,6 +93,7 @@ impl fmt::Display for Change {
             Self::StreamStops => f.write_str("the stream stops"),
             Self::StreamKeyChanges => f.write_str("another stream key"),
             Self::PassphraseChanges => f.write_str("another passphrase for SRT"),
+            Self::PlayAuthChanges => f.write_str("other tokens for viewers"),
             Self::TakeoverChanges(true) => f.write_str("takeover on"),
             Self::TakeoverChanges(false) => f.write_str("takeover off"),
             Self::PrioritiesChange => f.write_str("other priorities of inputs"),

@@ -328,18 +328,21 @@ impl Connection {
             tls: self.protocol() == Protocol::Rtmps,
         };
         let admitted = match Address::from_app_path(&wanted.path) {
-            Err(error) => Err(without_key(&wanted.path, &error)),
-            Ok(address) => {
-                let admitted = self.service.handle_rtmp_play(&address, info).await;
-                admitted.map_err(|error| error.to_string())
-            }
+            Err(error) => Err((code::PLAY_NOT_FOUND, without_key(&wanted.path, &error))),
+            Ok(address) => match self.service.may_play(&address, wanted.get("token"), self.peer.ip()) {
+                Err(denied) => Err((code::PLAY_FAILED, format!("{address}: {denied}"))),
+                Ok(()) => {
+                    let admitted = self.service.handle_rtmp_play(&address, info).await;
+                    admitted.map_err(|error| (code::PLAY_NOT_FOUND, error.to_string()))
+                }
+            },
         };
         let now = self.service.clock.elapsed();
         let playback = match admitted {
             Ok(playback) => playback,
-            Err(why) => {
+            Err((status, why)) => {
                 self.service.refusals.note(now, self.peer, &why);
-                self.session.reject_play(now, code::PLAY_NOT_FOUND, &why)?;
+                self.session.reject_play(now, status, &why)?;
                 return self.count_refusal();
             }
         };

@@ -25,6 +25,11 @@ pub(super) fn kicked() -> Response<Body> {
     text(StatusCode::FORBIDDEN, "an operator has closed this session")
 }
 
+/// Not for whoever asks, and why.
+pub fn forbidden(sentence: &str) -> Response<Body> {
+    text(StatusCode::FORBIDDEN, sentence)
+}
+
 /// There is no room, and why. The client may ask again.
 pub(super) fn busy(sentence: &str) -> Response<Body> {
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);

@@ -278,8 +278,17 @@ impl Connection {
             .map_err(|error| Refused::new(Status::NOT_FOUND, without_key(&request.path, &error)))
     }
 
+    /// The same, where its client may play that.
+    fn playable(&self, request: &Request) -> Result<Address, Refused> {
+        let address = self.address(request)?;
+        match self.service.may_play(&address, request.get("token"), self.peer.ip()) {
+            Ok(()) => Ok(address),
+            Err(denied) => Err(Refused::new(Status::FORBIDDEN, format!("{address}: {denied}"))),
+        }
+    }
+
     async fn describe(&mut self, request: &Request) -> Result<(), Left> {
-        let described = match self.address(request) {
+        let described = match self.playable(request) {
             Ok(address) => Play::describe(&self.service, address).await,
             Err(refused) => Err(refused),
         };
@@ -372,7 +381,12 @@ impl Connection {
                     let why = format!("{address} is not what was set up before");
                     return self.refuse(&Refused::new(Status::NOT_VALID_IN_THIS_STATE, why));
                 }
-                match Play::describe(&self.service, address).await {
+                let playable = self.playable(request);
+                let described = match playable {
+                    Ok(address) => Play::describe(&self.service, address).await,
+                    Err(refused) => Err(refused),
+                };
+                match described {
                     Ok(play) => self.doing = Doing::Play(Box::new(play)),
                     Err(refused) => return self.refuse(&refused),
                 }

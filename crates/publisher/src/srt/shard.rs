@@ -334,7 +334,14 @@ impl Shard {
             return Err(closing());
         };
         match wish::read(caller.request.stream_id.as_deref())? {
-            Wish::Play(address) => self.play(now, &caller.request, address, &terms),
+            Wish::Play(address, token) => {
+                let token = token.as_ref().map(Secret::reveal);
+                let client = canonical(caller.request.peer).ip();
+                self.service.may_play(&address, token, client).map_err(|denied| {
+                    Refused::new(Rejection::UNAUTHORIZED, format!("{address}: {denied}"))
+                })?;
+                self.play(now, &caller.request, address, &terms)
+            }
             Wish::Publish(address, key) => self.publish(now, caller, address, key, &terms),
         }
     }

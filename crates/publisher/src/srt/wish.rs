@@ -11,7 +11,8 @@ use crate::config::Secret;
 /// What is wanted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Wish {
-    Play(Address),
+    /// With the play token that was given.
+    Play(Address, Option<Secret>),
     /// With the stream key that was given.
     Publish(Address, Option<Secret>),
 }
@@ -43,10 +44,11 @@ pub(super) fn read(text: Option<&str>) -> Result<Wish, Refused> {
             format!("t={kind:?} in the stream id is not spoken here"),
         ));
     }
-    let (path, in_query) = split(id.resource);
-    let key = id.get("key").or(in_query);
+    let (path, query) = split(id.resource);
+    let key = id.get("key").or_else(|| value(query, "key"));
+    let token = id.get("token").or_else(|| value(query, "token"));
     match id.mode.unwrap_or_default() {
-        Mode::Request => Ok(Wish::Play(address(path)?)),
+        Mode::Request => Ok(Wish::Play(address(path)?, token.map(Secret::new))),
         Mode::Publish => Ok(Wish::Publish(address(path)?, key.map(Secret::new))),
         Mode::Bidirectional => Err(Refused::new(
             Rejection::BAD_MODE,
@@ -60,17 +62,18 @@ pub(super) fn read(text: Option<&str>) -> Result<Wish, Refused> {
 
 /// Reads `publish:<path>`, `publish:<path>:<user>:<key>`, `read:<path>` or `<path>`, each with or without `?key=`.
 fn prefixed(text: &str) -> Result<Wish, Refused> {
-    let (path, in_query) = split(text);
+    let (path, query) = split(text);
+    let token = || value(query, "token").map(Secret::new);
     let mut parts = path.split(':');
     let first = parts.next().unwrap_or_default();
     match (first, parts.next()) {
-        (path, None) => Ok(Wish::Play(address(path)?)),
+        (path, None) => Ok(Wish::Play(address(path)?, token())),
         ("publish", Some(path)) => {
             // Behind the user, where there is one.
-            let key = in_query.or_else(|| parts.next_back()).filter(|key| !key.is_empty());
+            let key = value(query, "key").or_else(|| parts.next_back()).filter(|key| !key.is_empty());
             Ok(Wish::Publish(address(path)?, key.map(Secret::new)))
         }
-        ("read" | "request" | "play", Some(path)) => Ok(Wish::Play(address(path)?)),
+        ("read" | "request" | "play", Some(path)) => Ok(Wish::Play(address(path)?, token())),
         _ => Err(Refused::new(
             Rejection::BAD_REQUEST,
             "the stream id has a colon, and not publish: or read: in front of it",
@@ -78,11 +81,15 @@ fn prefixed(text: &str) -> Result<Wish, Refused> {
     }
 }
 
-/// The path, and the key in its query.
-fn split(resource: &str) -> (&str, Option<&str>) {
-    let Some((path, query)) = resource.split_once('?') else { return (resource, None) };
-    let key = query.split('&').find_map(|pair| pair.strip_prefix("key="));
-    (path, key)
+/// The path, and its query.
+fn split(resource: &str) -> (&str, &str) {
+    resource.split_once('?').unwrap_or((resource, ""))
+}
+
+/// The value of a name in a query, as it stands there.
+fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find_map(|(of, value)| (of == name).then_some(value))
 }
 
 fn address(path: &str) -> Result<Address, Refused> {
@@ -102,7 +109,7 @@ mod tests {
 
     fn play(text: &str) -> String {
         match read(Some(text)) {
-            Ok(Wish::Play(address)) => address.to_string(),
+            Ok(Wish::Play(address, _)) => address.to_string(),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -135,6 +142,23 @@ mod tests {
         }
         assert_eq!(play("live/region/news@720p"), "region/news@720p");
         assert_eq!(play("#!::r=live/news@720p,m=request"), "news@720p");
+    }
+
+    #[test]
+    fn who_plays_with_a_token() {
+        for text in [
+            "live/news?token=geheim",
+            "read:live/news?a=b&token=geheim",
+            "#!::r=live/news,token=geheim",
+            "#!::r=live/news?token=geheim,m=request",
+        ] {
+            match read(Some(text)) {
+                Ok(Wish::Play(address, Some(token))) => {
+                    assert_eq!((address.to_string().as_str(), token.reveal()), ("news", "geheim"), "{text}");
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+        }
     }
 
     #[test]

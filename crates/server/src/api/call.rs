@@ -14,6 +14,7 @@ pub(super) enum Call {
     Streams,
     Stream(Code),
     Runtime(Code),
+    PlayToken(Code),
     SessionsOf(Code),
     Order(Code, Order),
     Sessions,
@@ -51,6 +52,7 @@ impl Call {
         let (code, last) = of_stream.rsplit_once('/').unwrap_or((of_stream, ""));
         match last {
             "runtime" => code_of(code).map(Self::Runtime),
+            "play-token" => code_of(code).map(Self::PlayToken),
             "sessions" => code_of(code).map(Self::SessionsOf),
             "start" => code_of(code).map(|code| Self::Order(code, Order::Start)),
             "stop" => code_of(code).map(|code| Self::Order(code, Order::Stop)),
@@ -63,7 +65,7 @@ impl Call {
     pub(super) fn methods(&self) -> &'static str {
         match self {
             Self::Stream(_) => "GET, HEAD, PUT, PATCH, DELETE",
-            Self::Order(..) => "POST",
+            Self::Order(..) | Self::PlayToken(_) => "POST",
             Self::Session(_) => "GET, HEAD, DELETE",
             Self::Config => "GET, HEAD, PATCH",
             _ => "GET, HEAD",

@@ -11,7 +11,7 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
-use super::{sessions, settings, status, streams};
+use super::{play_token, sessions, settings, status, streams};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,7 +21,7 @@ use super::{sessions, settings, status, streams};
     ),
     paths(
         streams::list, streams::get, streams::put, streams::patch, streams::delete, streams::runtime,
-        streams::start, streams::stop, streams::restart,
+        streams::start, streams::stop, streams::restart, play_token::make,
         sessions::of_stream, sessions::list, sessions::get, sessions::kick,
         settings::get, settings::patch, settings::defaults, settings::limits,
     ),

@@ -127,6 +127,10 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    pub(super) fn pointer(pointer: &str, detail: &str) -> Self {
+        Self { pointer: Some(pointer.to_owned()), parameter: None, header: None, detail: detail.to_owned() }
+    }
+
     pub(super) fn parameter(name: &str, detail: &str) -> Self {
         Self { pointer: None, parameter: Some(name.to_owned()), header: None, detail: detail.to_owned() }
     }

@@ -30,6 +30,7 @@ fn every_call_is_described_and_nothing_else() {
         "streams/{code}/start",
         "streams/{code}/stop",
         "streams/{code}/restart",
+        "streams/{code}/play-token",
         "sessions",
         "sessions/{id}",
         "config",

@@ -32,6 +32,7 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         push_idle: _,
         fan_out,
         limits,
+        play_auth,
         trusted_proxies,
     } = old;
     found.listeners(listeners, &new.listeners);
@@ -42,13 +43,15 @@ pub(crate) fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
     found.note("publisher.kick_sec", kick_time, &new.kick_time);
     found.fan_out(fan_out, &new.fan_out);
     found.limits(limits, &new.limits);
+    found.note("play_auth", &play_auth.needs_token, &new.play_auth.needs_token);
+    found.note("play_auth_keys", &play_auth.keys, &new.play_auth.keys);
     found.note("trusted_proxies", trusted_proxies, &new.trusted_proxies);
     found.0
 }
 
 /// Whether a running program takes the setting over.
 pub(crate) fn is_taken_over(name: &str) -> bool {
-    ["listeners.", "tls.", "api."].iter().any(|section| name.starts_with(section))
+    ["listeners.", "tls.", "api.", "play_auth"].iter().any(|section| name.starts_with(section))
 }
 
 /// The names of a segmented output's settings, in the order of its fields.

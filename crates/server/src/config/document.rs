@@ -50,9 +50,29 @@ pub(crate) struct Stream {
     passphrase: Option<String>,
     /// Whether a publisher with the right key replaces the one that sends.
     takeover: Option<bool>,
+    /// Whether viewers need a token: `token` or `none`; as the settings say where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(token|none)$")]
+    play_auth: Option<&'static str>,
+    /// Keys that tokens are made with, the newest first; those of the settings where there are none. Shown as `***`, which sent back
+    /// means that the one at its place stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 16)]
+    play_auth_keys: Option<Vec<String>>,
     /// Other servers that get the stream.
     #[schema(max_items = 256)]
     push: Option<Vec<Push>>,
+}
+
+/// `play_auth`, as the file has it.
+fn needs(play_auth: &config::PlayAuth) -> Option<&'static str> {
+    play_auth.needs_token.map(|needed| if needed { "token" } else { "none" })
+}
+
+/// `play_auth_keys`, as the file has them.
+fn keys(play_auth: &config::PlayAuth, shown: Shown) -> Option<Vec<String>> {
+    let keys: Vec<String> = play_auth.keys.iter().map(|key| shown.secret(key)).collect();
+    (!keys.is_empty()).then_some(keys)
 }
 
 /// A source of a stream.
@@ -160,6 +180,7 @@ impl Stream {
             stream_key,
             srt_passphrase,
             takeover,
+            play_auth,
         } = stream;
         let config::Protocols { hls, dash, rtsp, rtmp, srt, mpegts } = *protocols;
         let protocols = Protocols {
@@ -177,6 +198,8 @@ impl Stream {
             stream_key: stream_key.as_ref().map(|key| shown.secret(key)),
             passphrase: srt_passphrase.as_ref().map(|passphrase| shown.secret(passphrase)),
             takeover: Some(*takeover),
+            play_auth: needs(play_auth),
+            play_auth_keys: keys(play_auth, shown),
             push: Some(pushes.iter().map(|push| Push::new(push, shown)).collect()),
         }
     }
@@ -256,6 +279,7 @@ mod tests {
                 "protocols": {"hls": false, "dash": true, "mpegts": false, "rtmp": true, "rtsp": false},
                 "renditions": [{"name": "hd", "width": 1920, "height": 1080, "bitrate_kbps": 6000}],
                 "stream_key": "007", "passphrase": "ten letters", "takeover": false,
+                "play_auth": "token", "play_auth_keys": ["0123456789abcdef", "fedcba9876543210"],
                 "push": [{"url": "rtmps://a/live/key", "enabled": false, "timeout_sec": 3, "retry_timeout_sec": 4, "limit": 5,
                           "rendition": "hd", "comment": "x", "ca_file": "/a.pem", "insecure": true},
                          {"url": "rtmp://b/live/key"}],

@@ -24,6 +24,7 @@ pub(crate) fn restore_stream(document: &mut Value, old: Option<&Stream>) -> Resu
     let mut faults = Vec::new();
     restore(document, "/stream_key", &whole, &mut faults);
     restore(document, "/passphrase", &whole, &mut faults);
+    restore_keys(document, &whole, &mut faults);
     restore_pushes(document, &shown, &whole, &mut faults);
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
@@ -36,6 +37,7 @@ pub(crate) fn restore_settings(document: &mut Value, old: &Config) -> Result<(),
     let whole = json(&SettingsDocument::new(old, Shown::Whole));
     let mut faults = Vec::new();
     restore(document, "/listeners/srt/passphrase", &whole, &mut faults);
+    restore_keys(document, &whole, &mut faults);
     restore_tokens(document, &whole, &mut faults);
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
@@ -51,6 +53,14 @@ fn restore(document: &mut Value, pointer: &str, whole: &Value, faults: &mut Vec<
         Some(secret) => *given = secret.clone(),
         None => faults
             .push(fault(pointer.to_owned(), "there is no secret that could stay; give one, or leave it out")),
+    }
+}
+
+/// Keys have no names: one that comes back is that at its place.
+fn restore_keys(document: &mut Value, whole: &Value, faults: &mut Vec<Fault>) {
+    let count = document["play_auth_keys"].as_array().map_or(0, Vec::len);
+    for place in 0..count {
+        restore(document, &format!("/play_auth_keys/{place}"), whole, faults);
     }
 }
 

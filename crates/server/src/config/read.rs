@@ -9,7 +9,7 @@ use super::tree::{Entry, Node, Value};
 /// Characters of a value that a fault shows.
 const SHOWN: usize = 80;
 /// Keys whose values no message may show.
-const SECRET: [&str; 5] = ["stream_key", "passphrase", "push", "play_auth", "hash"];
+const SECRET: [&str; 6] = ["stream_key", "passphrase", "push", "play_auth", "play_auth_keys", "hash"];
 
 /// The faults found so far, shared by all readers of one configuration.
 #[derive(Default)]

@@ -8,27 +8,27 @@ use publisher::config::{Input, Protocols, Rendition, Secret, Source, Stream};
 use super::fault::Fault;
 use super::read::{Item, Notes, Section};
 use super::source::{SOURCES, source};
-use super::{push, service};
+use super::{play_auth, push, service};
 
 /// Bounds of the width and the height of a rendition.
 const PIXELS: RangeInclusive<u64> = 1..=65_535;
 /// Bounds of `bitrate_kbps`.
 const KBPS: RangeInclusive<u64> = 1..=4_000_000;
 
-/// Reads `streams`, a mapping from codes to streams.
-pub(super) fn streams(section: Section<'_>, notes: &Notes) -> Vec<Stream> {
+/// Reads `streams`, a mapping from codes to streams. `has_keys`: there are keys for play tokens of those that have none.
+pub(super) fn streams(section: Section<'_>, notes: &Notes, has_keys: bool) -> Vec<Stream> {
     let mut streams = Vec::new();
     for (entry, item) in section.entries() {
         match entry.key.parse::<Code>() {
-            Ok(code) => streams.push(stream(Stream::new(code), item)),
+            Ok(code) => streams.push(stream(Stream::new(code), item, has_keys)),
             Err(error) => notes.add(Fault::new(entry.place.clone(), format!("streams: {error}"))),
         }
     }
     streams
 }
 
-/// Reads one stream.
-pub(super) fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
+/// Reads one stream. `has_keys` is as for all.
+pub(super) fn stream(default: Stream, item: Option<Item<'_>>, has_keys: bool) -> Stream {
     // `demo:` with nothing behind it is a stream with every default.
     let Some(item) = item else { return default };
     let mut section = item.section();
@@ -41,18 +41,24 @@ pub(super) fn stream(default: Stream, item: Option<Item<'_>>) -> Stream {
     let renditions_item = section.item("renditions");
     let renditions = renditions_item.as_ref().map(renditions).unwrap_or_default();
     let pushes = push_item.map(|item| push::pushes(&item, &renditions)).unwrap_or_default();
-    if let Some(item) = section.item("play_auth")
-        && !item.holds_nothing()
-    {
-        item.wrong("authorization of viewers is not in this version yet; leave it out");
-    }
+    let play_auth = play_auth::play_auth(&mut section, has_keys);
     section.close();
     let inputs = inputs.unwrap_or(default.inputs);
     let published = inputs.iter().all(|input| input.source == Source::Publish);
     if let (Some(item), true, false) = (renditions_item, renditions.len() > 1, published) {
         item.wrong("an input of its own has one rendition and cannot feed several; leave them out, or have an encoder publish each");
     }
-    Stream { inputs, renditions, protocols, pushes, stream_key, srt_passphrase, takeover, ..default }
+    Stream {
+        inputs,
+        renditions,
+        protocols,
+        pushes,
+        stream_key,
+        srt_passphrase,
+        takeover,
+        play_auth,
+        ..default
+    }
 }
 
 /// The rungs of a ladder. One without a name is called after its place.

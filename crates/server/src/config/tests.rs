@@ -125,7 +125,7 @@ streams:
     assert_eq!(
         faults(text),
         [
-            "rillcast.yaml:1:1: htpp: unknown key; did you mean http? allowed: data_dir, http, api, tls, listeners, publisher, fan_out, limits, trusted_proxies, streams",
+            "rillcast.yaml:1:1: htpp: unknown key; did you mean http? allowed: data_dir, http, api, tls, listeners, publisher, fan_out, limits, trusted_proxies, play_auth, play_auth_keys, streams",
             "rillcast.yaml:3:11: http.listen: 8080 is not allowed; allowed: an address as \":8080\" (all addresses), \
          \"127.0.0.1:8080\", \"[::1]:8080\" or \"localhost:8080\"",
             "rillcast.yaml:4:3: http.port: unknown key; allowed: listen",
@@ -144,7 +144,7 @@ streams:
             "rillcast.yaml:23:13: streams.good.inputs: a mapping is not allowed; allowed: a list",
             "rillcast.yaml:24:15: streams.good.takeover: a list is not allowed; allowed: true, false",
             "rillcast.yaml:25:5: streams.good.protocls: unknown key; did you mean protocols? allowed: inputs, protocols, push, \
-         stream_key, passphrase, takeover, renditions, play_auth",
+         stream_key, passphrase, takeover, renditions, play_auth, play_auth_keys",
         ]
     );
 }
@@ -165,7 +165,7 @@ streams:
             "rillcast.yaml:4:54: streams.a.inputs[1].url: \"srt://h:1?***\": inputs of srt:// are not in this version yet; \
          allowed: publish://, file:///path/to/clip.flv?loop=true, file:///path/to/clip.ts?program=1, \
          udp://239.1.1.1:5000?interface=eth0, udp://127.0.0.1:5000, udp://@:5000, rtp://127.0.0.1:5000",
-            "rillcast.yaml:5:16: streams.a.play_auth: authorization of viewers is not in this version yet; leave it out",
+            "rillcast.yaml:5:16: streams.a.play_auth: a mapping is not allowed; allowed: token, none",
         ]
     );
 }

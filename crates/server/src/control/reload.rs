@@ -76,6 +76,7 @@ impl Control {
             );
         }
         changing.access.set(new.api.clone());
+        self.service.set_play_auth(new.settings.play_auth.clone());
         let moved = changing.listeners.change(&new.settings.listeners, new.settings.tls.as_ref()).await;
         let (old, wanted) = self.take(&new, changing, waiting.clone());
         let mut summary = Summary::default();

@@ -47,6 +47,18 @@ enum Target<'p> {
     Time(Address),
 }
 
+impl Target<'_> {
+    fn address(&self) -> &Address {
+        match self {
+            Self::MpegTs(address)
+            | Self::Hls(address, _)
+            | Self::Dash(address, _)
+            | Self::Fragment(address, _)
+            | Self::Time(address) => address,
+        }
+    }
+}
+
 /// Answers everything that is no page: media, preflights, and errors that a player can read as such.
 pub(super) async fn serve(
     State(site): State<Arc<Site>>,
@@ -55,7 +67,7 @@ pub(super) async fn serve(
 ) -> Response {
     let (request, _) = request.into_parts();
     let mut response = match request.method {
-        Method::GET | Method::HEAD => match target(&decoded(request.uri.path())) {
+        Method::GET | Method::HEAD => match target(ticket(&decoded(request.uri.path())).1) {
             Ok(_) => {
                 return answer(&site, &request, peer).await.map(|body| match body {
                     // It holds memory that is to be given back.
@@ -74,7 +86,7 @@ pub(super) async fn serve(
 
 /// Whether a path leads to media, of a stream that may or may not exist.
 pub(super) fn is_media(path: &str) -> bool {
-    target(&decoded(path)).is_ok()
+    target(ticket(&decoded(path)).1).is_ok()
 }
 
 /// The answer to a GET or HEAD of media, whoever sends it.
@@ -83,7 +95,31 @@ pub(super) async fn answer(
     request: &Parts,
     peer: Peer,
 ) -> axum::http::Response<publisher::Body> {
-    let mut response = match target(&decoded(request.uri.path())) {
+    let path = decoded(request.uri.path());
+    let (token, path) = ticket(&path);
+    let target = target(path);
+    let token = token.map(Cow::Borrowed).or_else(|| in_query(request));
+    let mut allowed = None;
+    if let (Ok(target), Some(token)) = (&target, &token) {
+        // Who has one is known by it, and not by address and program.
+        if site.service.may_play(target.address(), Some(token), peer.address.ip()).is_ok() {
+            let mut request = request.clone();
+            request.extensions.insert(publisher::session::Token::new(token));
+            allowed = Some(request);
+        }
+    }
+    let request = allowed.as_ref().unwrap_or(request);
+    let denied = |target: &Target<'_>| match target {
+        Target::Time(_) => None,
+        target => {
+            let denied =
+                site.service.may_play(target.address(), token.as_deref(), peer.address.ip()).err()?;
+            site.service.note_refused(peer.address, &format!("{}: {denied}", target.address()));
+            Some(denied)
+        }
+    };
+    let mut response = match target {
+        Ok(target) if let Some(denied) = denied(&target) => publisher::forbidden(&denied.to_string()),
         Ok(Target::MpegTs(address)) => site.service.handle_mpegts(request, peer.address, &address).await,
         Ok(Target::Hls(address, file)) => {
             site.service.handle_hls(request, peer.address, &address, file).await
@@ -97,8 +133,36 @@ pub(super) async fn answer(
         Ok(Target::Time(_)) => utc::answer(SystemTime::now()),
         Err(reason) => publisher::not_found(&reason),
     };
+    if token.is_some() {
+        make_private(response.headers_mut());
+    }
     share(response.headers_mut());
     response
+}
+
+/// What was got with a token is no matter of caches that others share.
+fn make_private(headers: &mut HeaderMap) {
+    let control = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());
+    let private = control.map(|control| control.replace("public", "private"));
+    if let Some(private) = private.and_then(|private| HeaderValue::try_from(private).ok()) {
+        headers.insert(header::CACHE_CONTROL, private);
+    }
+}
+
+/// A token at the beginning of a path, `/t/<token>/<code>/<file>`, and the path behind it. What a playlist names stands beside it,
+/// and so is under the same token.
+fn ticket(path: &str) -> (Option<&str>, &str) {
+    let parts = path.strip_prefix("/t/").and_then(|rest| Some((rest.split_once('/')?.0, rest.find('/')?)));
+    match parts {
+        Some((token, end)) => (Some(token), path.get("/t/".len() + end..).unwrap_or_default()),
+        None => (None, path),
+    }
+}
+
+/// A token in the query.
+fn in_query(request: &Parts) -> Option<Cow<'_, str>> {
+    let mut pairs = url::form_urlencoded::parse(request.uri.query()?.as_bytes());
+    pairs.find_map(|(name, value)| (name == "token").then_some(value))
 }
 
 /// Browsers may write `@` as `%40`. No other character of a path of ours is ever encoded.

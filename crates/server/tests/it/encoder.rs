@@ -121,3 +121,27 @@ impl Line {
         }
     }
 }
+
+/// Asks to play `live/<name>`, and returns the status that the server answers with.
+pub(crate) fn ask_to_play(server: &Running, name: &str) -> String {
+    let address = server.status()["rtmp"].as_str().expect("RTMP listens").replace("rtmp://", "");
+    let mut stream = TcpStream::connect(address).expect("RTMP listens");
+    shake_hands(&mut stream);
+    let mut line = Line { stream, encoder: chunk::Encoder::new() };
+    line.call(0, "connect", 1.0, vec![Value::object([("app", "live".into())])]);
+    line.call(0, "createStream", 2.0, vec![Value::Null]);
+    line.call(1, "play", 3.0, vec![Value::Null, name.into()]);
+    let mut heard = Vec::new();
+    let mut bytes = [0; 4096];
+    loop {
+        let read = line.stream.read(&mut bytes).expect("the server speaks");
+        assert!(read > 0, "the server ended it without a word");
+        heard.extend_from_slice(&bytes[..read]);
+        let text = String::from_utf8_lossy(&heard);
+        for status in ["NetStream.Play.Start", "NetStream.Play.Failed", "NetStream.Play.StreamNotFound"] {
+            if text.contains(status) {
+                return status.to_owned();
+            }
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod encoder;
 mod ladder;
 mod life;
 mod metrics;
+mod play_auth;
 mod program;
 mod proxies;
 mod reload;

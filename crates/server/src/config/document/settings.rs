@@ -36,6 +36,15 @@ pub(crate) struct Settings {
     fan_out: Option<FanOut>,
     /// What peers may make the program hold.
     limits: Option<Limits>,
+    /// Whether viewers need a token where a stream says nothing of its own: `token` or `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(token|none)$")]
+    play_auth: Option<&'static str>,
+    /// Keys that tokens are made with where a stream has none, the newest first. Shown as `***`, which sent back means that the one
+    /// at its place stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 16)]
+    play_auth_keys: Option<Vec<String>>,
     /// Proxies whose word on whom they serve counts, as `192.0.2.1` or `10.0.0.0/8`.
     trusted_proxies: Option<Vec<String>>,
 }
@@ -258,6 +267,7 @@ impl Settings {
             push_idle: _,
             fan_out,
             limits,
+            play_auth,
             trusted_proxies,
         } = settings;
         let dash = segmented(dash);
@@ -275,6 +285,8 @@ impl Settings {
             publisher: Some(publisher),
             fan_out: Some(FanOut::new(fan_out)),
             limits: Some(Limits::new(limits)),
+            play_auth: super::needs(play_auth),
+            play_auth_keys: super::keys(play_auth, shown),
             trusted_proxies: Some(trusted_proxies.iter().map(ToString::to_string).collect()),
         }
     }
