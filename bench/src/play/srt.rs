@@ -2,14 +2,20 @@
 //!
 //! Each has a socket of its own, confirms what came, asks for what is missing and answers nothing else. Packets are handed on
 //! when their time has come, as every player of SRT does it, so what probes see is late by the latency that was agreed.
+//!
+//! Sockets take what was sent with `UDP_SEGMENT` as it was sent (`UDP_GRO`, udp(7)). Without that the kernel takes it apart
+//! where it is sent, which on a wire is the work of network cards and of other machines.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use rustix::net::sockopt;
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use rustix::net::sockopt as options;
 use srt::connection::{Burst, Event, Output, Reason};
 use srt::packet::Datagram;
 use srt::{Caller, Connection, caller};
@@ -17,7 +23,7 @@ use srt::{Caller, Connection, caller};
 use super::client::{Outcome, note_stamps};
 use super::udp::Count;
 use crate::load::Schedule;
-use crate::net::{self, Poller};
+use crate::net::Poller;
 use crate::stamp::Scanner;
 use crate::target::Target;
 
@@ -70,7 +76,7 @@ pub(super) fn run(
     let began = Instant::now();
     let mut running: Vec<Player> = Vec::with_capacity(players.len());
     let mut waiting = players.into_iter().peekable();
-    let (mut ready, mut second, mut buffer) = (Vec::new(), None, vec![0; 2048]);
+    let (mut ready, mut second, mut buffer) = (Vec::new(), None, vec![0; 64 << 10]);
     loop {
         let at = Instant::now();
         let now = at - began;
@@ -113,9 +119,10 @@ impl Player {
         let socket = UdpSocket::bind((peer.ip(), 0))?;
         socket.connect(peer)?;
         socket.set_nonblocking(true)?;
-        if sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER_BYTES).is_err() {
-            sockopt::set_socket_recv_buffer_size(&socket, BUFFER_BYTES)?;
+        if options::set_socket_recv_buffer_size_force(&socket, BUFFER_BYTES).is_err() {
+            options::set_socket_recv_buffer_size(&socket, BUFFER_BYTES)?;
         }
+        setsockopt(&socket, sockopt::UdpGroSegment, &true)?;
         let call = caller::Call { stream_id: Some(id), timeout: Some(PATIENCE), ..caller::Call::default() };
         let caller = Caller::new(now, seed(number), peer, call)?;
         let mut player = Self {
@@ -159,19 +166,21 @@ impl Player {
 
     fn read(&mut self, now: Duration, buffer: &mut [u8], stamps_count: bool) {
         for _ in 0..TURN_DATAGRAMS {
-            let bytes = match net::receive_datagram(&self.socket, buffer) {
-                Ok(Some(bytes)) => bytes.min(buffer.len()),
+            let (bytes, segment) = match receive(&self.socket, buffer) {
+                Ok(Some(received)) => received,
                 Ok(None) => break,
                 Err(error) => return self.fail(error.to_string()),
             };
-            // What is no packet of theirs ends nothing.
-            let _ = match &mut self.state {
-                State::Calling(caller) => caller.handle_packet(now, &buffer[..bytes]),
-                State::Playing(connection) => connection.handle_packet(now, &buffer[..bytes]),
-                State::Over => return,
-            };
-            if matches!(self.state, State::Calling(_)) {
-                self.drain(stamps_count);
+            for datagram in buffer[..bytes].chunks(segment) {
+                // What is no packet of theirs ends nothing.
+                let _ = match &mut self.state {
+                    State::Calling(caller) => caller.handle_packet(now, datagram),
+                    State::Playing(connection) => connection.handle_packet(now, datagram),
+                    State::Over => return,
+                };
+                if matches!(self.state, State::Calling(_)) {
+                    self.drain(stamps_count);
+                }
             }
         }
         self.drain(stamps_count);
@@ -237,6 +246,23 @@ impl Player {
         self.deadline = None;
         self.outcome.error = Some(why);
     }
+}
+
+/// Reads what was sent together; how many bytes that is, and of how many each datagram but the last.
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Option<(usize, usize)>> {
+    let mut control = nix::cmsg_space!(i32);
+    let mut into = [IoSliceMut::new(buffer)];
+    let received = recvmsg::<()>(socket.as_raw_fd(), &mut into, Some(&mut control), MsgFlags::MSG_DONTWAIT);
+    let received = match received {
+        Ok(received) => received,
+        Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let segment = received.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::UdpGroSegments(bytes) => usize::try_from(bytes).ok(),
+        _ => None,
+    });
+    Ok(Some((received.bytes, segment.unwrap_or(received.bytes).max(1))))
 }
 
 fn send(socket: &UdpSocket, datagram: &Datagram) -> io::Result<()> {
