@@ -126,7 +126,8 @@ impl Connection {
 
     fn nak(&mut self, list: LossList<'_>) {
         self.stats.pkt_recv_nak += 1;
-        let lost = self.send.note_lost(self.now, list, self.rtt.smooth());
+        // What was sent again may be lost again, and the peer has the less time for it the later we believe it.
+        let lost = self.send.note_lost(self.now, list, self.rtt.shortest());
         self.stats.pkt_snd_loss += lost.packets;
         if let Some((first, last)) = lost.dropped {
             self.tell(Control::DropRequest { message: 0, first, last });

@@ -60,6 +60,11 @@ impl Rtt {
         self.variance
     }
 
+    /// Before this no answer comes, nearly always.
+    pub(super) fn shortest(&self) -> Duration {
+        self.smooth.saturating_sub(self.variance * 4)
+    }
+
     /// Within this an answer comes, nearly always.
     pub(super) fn longest(&self) -> Duration {
         self.smooth + self.variance * 4
@@ -75,7 +80,7 @@ mod tests {
         let ms = Duration::from_millis;
         let mut rtt = Rtt::default();
         rtt.note(20_000, 1000);
-        assert_eq!((rtt.smooth(), rtt.longest()), (ms(20), ms(24)));
+        assert_eq!((rtt.shortest(), rtt.smooth(), rtt.longest()), (ms(16), ms(20), ms(24)));
         rtt.measure(ms(40));
         assert_eq!((rtt.smooth(), rtt.variance()), (ms(40), ms(20)));
         rtt.note(1, 1);
