@@ -76,7 +76,7 @@ impl<'a> Handshake<'a> {
             kind: match fields.u32()? {
                 INDUCTION => HandshakeKind::Induction,
                 CONCLUSION => HandshakeKind::Conclusion,
-                other => Rejection::from_code(other)
+                other => Rejection::from_wire(other)
                     .map_or(HandshakeKind::Rendezvous(other), HandshakeKind::Rejection),
             },
             socket: fields.u32()?,
@@ -97,7 +97,7 @@ impl<'a> Handshake<'a> {
             HandshakeKind::Induction => INDUCTION,
             HandshakeKind::Conclusion => CONCLUSION,
             HandshakeKind::Rendezvous(number) => number,
-            HandshakeKind::Rejection(rejection) => rejection.code(),
+            HandshakeKind::Rejection(rejection) => rejection.wire(),
         };
         let mut bytes = Vec::with_capacity(48 + self.content.len());
         bytes.extend(self.version.to_be_bytes());
