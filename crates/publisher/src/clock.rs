@@ -32,3 +32,21 @@ impl Clock {
 pub(crate) fn wall() -> Timestamp {
     Timestamp::from_duration(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
+
+/// A time for people: `10 s`, `0.5 s`.
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{} s", (time.as_secs_f64() * 10.0).round() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_without_zeros() {
+        assert_eq!(
+            [10_000, 500, 1040].map(|ms| seconds(Duration::from_millis(ms))),
+            ["10 s", "0.5 s", "1 s"]
+        );
+    }
+}

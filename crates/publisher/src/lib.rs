@@ -4,6 +4,7 @@
 //! clock and the runtime are here and in `server`; below are pure crates. `ingest/<p>` brings a protocol's media
 //! to the hub, `output/<p>` takes it from a carrier to the peers.
 
+mod back_off;
 mod body;
 mod change;
 mod clock;
@@ -24,6 +25,7 @@ mod play_token;
 mod proxy;
 mod push;
 mod refusals;
+mod resolve;
 mod restart;
 mod rtsp;
 mod rung;

@@ -9,11 +9,11 @@ use rtmp::client::{Event, Output, Session, Settings, Target};
 use tokio::time::Instant;
 
 use super::Push;
-use super::dial::seconds;
 use super::feed::Feed;
 use super::progress::Progress;
 use super::reason::{Fault, Reason};
 use super::tcp;
+use crate::clock::seconds;
 use crate::output::apart::{Outbox, until_next};
 use crate::output::join::Joined;
 use crate::service::{Service, random};

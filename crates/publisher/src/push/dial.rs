@@ -12,27 +12,19 @@ use tokio_rustls::TlsConnector;
 
 use super::reason::{Fault, Reason};
 use super::{tcp, tls};
+use crate::clock::seconds;
 use crate::config::Push;
+use crate::resolve::resolve;
 use crate::wire::{Counted, Wire};
-
-/// Addresses of a name that are tried.
-const ADDRESSES: usize = 16;
 
 /// Connects. Each of the steps (name, TCP with all addresses, TLS) may take `timeout`.
 pub(super) async fn dial(url: &Url, push: &Push) -> Result<Wire, Fault> {
-    let addresses = resolve(url.host(), url.port(), push.timeout).await?;
+    let addresses = resolve(url.host(), url.port(), push.timeout).await;
+    let addresses = addresses.map_err(|why| Fault::new(Reason::Dns, why))?;
     let socket = connect(&addresses, push.timeout).await?;
     tcp::tune(&socket, push.timeout);
     let wire = Counted::new(socket);
     if url.is_tls() { secure(wire, url, push).await } else { Ok(Wire::plain(wire)) }
-}
-
-async fn resolve(host: &str, port: u16, patience: Duration) -> Result<Vec<SocketAddr>, Fault> {
-    let fault = |why: String| Fault::new(Reason::Dns, format!("no address for {host}: {why}"));
-    let looked_up = tokio::time::timeout(patience, tokio::net::lookup_host((host, port))).await;
-    let found = looked_up.map_err(|_| fault(format!("no answer within {}", seconds(patience))))?;
-    let addresses: Vec<_> = found.map_err(|error| fault(error.to_string()))?.take(ADDRESSES).collect();
-    if addresses.is_empty() { Err(fault("the name has none".to_owned())) } else { Ok(addresses) }
 }
 
 /// Tries the addresses in turn; each gets an equal part of the time that is left.
@@ -72,11 +64,6 @@ async fn secure(wire: Counted, url: &Url, push: &Push) -> Result<Wire, Fault> {
     shaken.map(Wire::tls).map_err(|error| fault(error.to_string()))
 }
 
-/// A time for people: `10 s`, `0.5 s`.
-pub(super) fn seconds(time: Duration) -> String {
-    format!("{} s", (time.as_secs_f64() * 10.0).round() / 10.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,20 +81,5 @@ mod tests {
         let why = format!("{closed}: connection refused");
         assert_eq!(fault.message, format!("cannot connect to {why}; {why}"));
         assert_eq!(fault.reason, Reason::Connect);
-    }
-
-    #[tokio::test]
-    async fn a_name_without_an_address_is_named() {
-        let fault = resolve("nothing.invalid", 1, Duration::from_secs(20)).await.expect_err("no such name");
-        assert_eq!(fault.reason, Reason::Dns);
-        assert!(fault.message.starts_with("no address for nothing.invalid: "), "{fault}");
-    }
-
-    #[test]
-    fn times_are_shown_without_zeros() {
-        assert_eq!(
-            [10_000, 500, 1040].map(|ms| seconds(Duration::from_millis(ms))),
-            ["10 s", "0.5 s", "1 s"]
-        );
     }
 }

@@ -6,12 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use super::reason::{Fault, Reason};
 use super::snapshot::{ErrorEntry, PushStatus};
+use crate::back_off::BackOff;
 use crate::config::Push;
 
 /// Errors that are kept.
 const ERRORS: usize = 5;
-/// Active for this long: what failed before does not count any more.
-const HEALTHY: Duration = Duration::from_secs(60);
 
 /// How a connection, or the try to make one, ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,14 +26,10 @@ pub(super) enum Ending {
 /// One destination between its start and its end.
 #[derive(Clone, Debug)]
 pub(super) struct Life {
-    /// The first delay.
-    first: Duration,
     limit: u32,
     status: PushStatus,
     attempt: u32,
-    /// Attempts that failed one after another.
-    failures: u32,
-    active_since: Option<Duration>,
+    back_off: BackOff,
     due: Option<Duration>,
     errors: VecDeque<ErrorEntry>,
     reason: Option<Reason>,
@@ -53,12 +48,10 @@ impl Ending {
 impl Life {
     pub(super) fn new(config: &Push) -> Self {
         Self {
-            first: config.retry_timeout,
             limit: config.limit,
             status: PushStatus::Starting,
             attempt: 0,
-            failures: 0,
-            active_since: None,
+            back_off: BackOff::new(config.retry_timeout, Push::MAX_DELAY),
             due: None,
             errors: VecDeque::new(),
             reason: None,
@@ -74,25 +67,24 @@ impl Life {
     /// The peer takes what it is sent.
     pub(super) fn activate(&mut self, now: Duration) {
         self.status = PushStatus::Active;
-        self.active_since = Some(now);
+        self.back_off.works(now);
         self.reason = None;
     }
 
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Duration) {
-        if self.is_healthy(now) {
-            self.failures = 0;
-        }
+        self.back_off.tick(now);
     }
 
     /// The attempt ended. `jitter` is a random number from 0 to 1.
     pub(super) fn end(&mut self, now: Duration, wall: SystemTime, ending: Ending, jitter: f64) {
-        self.tick(now);
-        let healthy = self.is_healthy(now);
-        self.active_since = None;
         match ending {
-            Ending::Moved => (self.status, self.due) = (PushStatus::Reconnecting, Some(now)),
+            Ending::Moved => {
+                self.back_off.ends(now);
+                (self.status, self.due) = (PushStatus::Reconnecting, Some(now));
+            }
             Ending::Idle(fault) => {
+                self.back_off.ends(now);
                 (self.status, self.due) = (PushStatus::Starting, None);
                 if let Some(fault) = fault {
                     self.note(wall, fault);
@@ -100,12 +92,11 @@ impl Life {
             }
             Ending::Failed(fault) => {
                 self.note(wall, fault);
-                // What was healthy for a minute has not failed: that is where counting begins anew.
-                self.failures += u32::from(!healthy);
-                if self.limit > 0 && self.failures >= self.limit {
+                self.back_off.fails(now);
+                if self.limit > 0 && self.back_off.failures() >= self.limit {
                     (self.status, self.due) = (PushStatus::Failed, None);
                 } else {
-                    let due = now.saturating_add(self.delay(jitter));
+                    let due = now.saturating_add(self.back_off.delay(jitter));
                     (self.status, self.due) = (PushStatus::Reconnecting, Some(due));
                 }
             }
@@ -115,19 +106,7 @@ impl Life {
     /// No attempt can ever succeed.
     pub(super) fn give_up(&mut self, wall: SystemTime, fault: Fault) {
         self.note(wall, fault);
-        (self.status, self.due, self.active_since) = (PushStatus::Failed, None, None);
-    }
-
-    /// From half of what the back-off says to all of it: twenty that failed together do not come back together.
-    fn delay(&self, jitter: f64) -> Duration {
-        let doublings = self.failures.saturating_sub(1).min(31);
-        let longest = Push::MAX_DELAY.max(self.first);
-        let delay = self.first.saturating_mul(1 << doublings).min(longest);
-        delay.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
-    }
-
-    fn is_healthy(&self, now: Duration) -> bool {
-        self.active_since.is_some_and(|since| now.saturating_sub(since) >= HEALTHY)
+        (self.status, self.due) = (PushStatus::Failed, None);
     }
 
     fn note(&mut self, wall: SystemTime, fault: Fault) {
@@ -167,7 +146,7 @@ impl Life {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = BackOff::HEALTHY;
 
     fn life(limit: u32) -> Life {
         Life::new(&Push { limit, ..Push::new("rtmp://host/live/key") })
@@ -218,21 +197,6 @@ mod tests {
     fn back_off_doubles_from_the_first_delay_to_a_minute() {
         let (mut life, mut now) = (life(0), secs(0));
         assert_eq!(fail(&mut life, &mut now, 7), [5, 10, 20, 40, 60, 60, 60]);
-        let mut patient = Life::new(&Push { retry_timeout: secs(300), ..Push::new("") });
-        assert_eq!(fail(&mut patient, &mut now, 2), [300, 300], "no less than what was asked for");
-        life.failures = u32::MAX;
-        assert_eq!(life.delay(1.0), MINUTE);
-    }
-
-    #[test]
-    fn jitter_takes_up_to_half_of_a_delay_and_adds_nothing() {
-        let delays = [0.0, 0.5, 1.0, 7.0, -7.0].map(|jitter| {
-            let mut life = life(0);
-            life.begin();
-            life.end(secs(0), wall(0), fault(0), jitter);
-            life.due().map(|due| due.as_millis())
-        });
-        assert_eq!(delays, [Some(2500), Some(3750), Some(5000), Some(5000), Some(2500)]);
     }
 
     #[test]
@@ -259,10 +223,10 @@ mod tests {
         life.activate(now);
         now += MINUTE - secs(1);
         life.tick(now);
-        assert_eq!(life.failures, 2, "being active alone does not");
+        assert_eq!(life.back_off.failures(), 2, "being active alone does not");
         now += secs(1);
         life.tick(now);
-        assert_eq!(life.failures, 0);
+        assert_eq!(life.back_off.failures(), 0);
         life.end(now, wall(0), fault(0), 1.0);
         assert_eq!((life.status(), life.due()), (PushStatus::Reconnecting, Some(now + secs(5))));
         assert_eq!(fail(&mut life, &mut now, 2), [5, 10], "and it may fail as often as at first");
@@ -299,10 +263,13 @@ mod tests {
         life.begin();
         life.activate(now);
         life.end(now + secs(30), wall(0), Ending::Idle(None), 1.0);
-        assert_eq!((life.status(), life.due(), life.failures), (PushStatus::Starting, None, 1));
+        assert_eq!((life.status(), life.due(), life.back_off.failures()), (PushStatus::Starting, None, 1));
         let fault = Fault::new(Reason::Closed, "closed");
         life.end(now + secs(31), wall(0), Ending::Idle(Some(fault)), 1.0);
-        assert_eq!((life.status(), life.failures, life.errors().count()), (PushStatus::Starting, 1, 2));
+        assert_eq!(
+            (life.status(), life.back_off.failures(), life.errors().count()),
+            (PushStatus::Starting, 1, 2)
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::dial::dial;
 use super::life::Ending;
 use super::reason::{Fault, Reason};
 use super::{Push, PushStatus};
+use crate::back_off::jitter;
 use crate::code::Address;
 use crate::output::join::{Joined, Unjoined};
 use crate::output::persist::persist;
@@ -130,8 +131,7 @@ impl Worker {
     }
 
     fn end(&self, ending: Ending) {
-        let random: [u8; 32] = random();
-        let jitter = f64::from(u16::from_le_bytes([random[0], random[1]])) / f64::from(u16::MAX);
+        let jitter = jitter(random());
         match &ending {
             Ending::Failed(fault) => self.warn(fault, "push interrupted"),
             Ending::Idle(Some(fault)) => self.warn(fault, "push ended for want of media"),
