@@ -68,7 +68,7 @@ fn connect(settings: &Settings, encrypted: bool) -> [Connection; 2] {
     loop {
         match caller.poll_output() {
             caller::Output::Send(datagram) => {
-                listener.handle_packet(now, address, &datagram.to_vec()).expect("a handshake");
+                listener.handle_packet(now, address.into(), &datagram.to_vec()).expect("a handshake");
             }
             caller::Output::Connected(connection) => return [*connection, accepted.expect("both")],
             caller::Output::Failed(error) => panic!("{error}"),

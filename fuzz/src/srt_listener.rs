@@ -114,7 +114,7 @@ impl Owner {
 
     fn datagram(&mut self, from: usize, bytes: &[u8]) {
         let before = self.listener.pending();
-        let _ = self.listener.handle_packet(self.now, address(from), bytes);
+        let _ = self.listener.handle_packet(self.now, address(from).into(), bytes);
         assert!(self.listener.pending() <= before + 1);
         self.drain(Some(bytes.len()));
     }

@@ -6,8 +6,9 @@
 
 mod link;
 mod port;
-mod receive;
-mod send;
+pub(crate) mod receive;
+mod repeats;
+pub(crate) mod send;
 mod shard;
 mod socket;
 mod timers;
@@ -15,3 +16,9 @@ mod wish;
 
 pub(crate) use port::Ports;
 pub use port::SrtListener;
+
+/// What a peer says that it is.
+pub(crate) fn version(version: u32) -> String {
+    let [_, major, minor, patch] = version.to_be_bytes();
+    format!("SRT {major}.{minor}.{patch}")
+}

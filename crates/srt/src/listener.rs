@@ -6,7 +6,7 @@ mod request;
 pub use request::{Request, RequestId};
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::connection::{Connection, Start};
@@ -28,16 +28,31 @@ pub(crate) const MTU: u32 = 1500;
 /// What a listener wants its owner to do next.
 #[derive(Debug)]
 pub enum Output {
-    /// Send this datagram there.
-    Send(SocketAddr, Datagram),
+    /// Send this datagram there, from where it was asked for.
+    Send(Path, Datagram),
     /// Say what becomes of it: [`Listener::accept`] or [`Listener::reject`].
     Request(Request),
     /// Nothing until a datagram comes or this time is reached; with none, until a datagram comes.
     Wait(Option<Duration>),
 }
 
-/// A stranger: its address and its socket.
-type Key = (SocketAddr, u32);
+/// The way of a datagram. An answer goes back the same way: who called one of several addresses takes none from another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Path {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Our address, where our socket has several and it is known.
+    pub local: Option<IpAddr>,
+}
+
+impl From<SocketAddr> for Path {
+    fn from(peer: SocketAddr) -> Self {
+        Self { peer, local: None }
+    }
+}
+
+/// A stranger: its address, which of ours it called, and its socket.
+type Key = (Path, u32);
 
 /// Answers callers. After any call, drain [`Listener::poll_output`] until it says [`Output::Wait`].
 ///
@@ -54,7 +69,7 @@ pub struct Listener {
     fresh: VecDeque<Key>,
     answered: HashMap<Key, Answered>,
     order: VecDeque<(Duration, Key)>,
-    send: VecDeque<(SocketAddr, Datagram)>,
+    send: VecDeque<(Path, Datagram)>,
 }
 
 /// A verdict, to be repeated.
@@ -85,7 +100,7 @@ impl Listener {
     /// A datagram that is for no connection: [`crate::packet::destination`] is 0.
     ///
     /// An error says why it was left out; the listener goes on as it was.
-    pub fn handle_packet(&mut self, now: Duration, from: SocketAddr, datagram: &[u8]) -> Result<(), Error> {
+    pub fn handle_packet(&mut self, now: Duration, from: Path, datagram: &[u8]) -> Result<(), Error> {
         let packet = Packet::decode(datagram)?;
         let Body::Control(Control::Handshake(handshake)) = packet.body else {
             return Err(Error::malformed("packet", 0, "no handshake, and for no socket"));
@@ -97,7 +112,10 @@ impl Listener {
             }
             HandshakeKind::Conclusion => self.conclude(now, from, packet.timestamp, &handshake),
             HandshakeKind::Rendezvous(value) => Err(Error::Unsupported { what: "handshake", value }),
-            HandshakeKind::Rejection(rejection) => Err(Error::Rejected(rejection)),
+            // A caller that gives up, which is no caller of ours then.
+            HandshakeKind::Rejection(rejection) => {
+                Err(Error::Unsupported { what: "handshake", value: rejection.wire() })
+            }
         }
     }
 
@@ -204,13 +222,13 @@ impl Listener {
     }
 
     /// The first step: a cookie, and nothing kept.
-    fn induce(&mut self, now: Duration, from: SocketAddr, handshake: &Handshake<'_>) {
+    fn induce(&mut self, now: Duration, from: Path, handshake: &Handshake<'_>) {
         let answer = Handshake {
             version: Handshake::VERSION,
             encryption: 0,
             extension: Handshake::MAGIC,
-            cookie: self.cookies.make(now, from),
-            address: address_field(from.ip()),
+            cookie: self.cookies.make(now, from.peer),
+            address: address_field(from.peer.ip()),
             content: &[],
             ..*handshake
         };
@@ -222,11 +240,11 @@ impl Listener {
     fn conclude(
         &mut self,
         now: Duration,
-        from: SocketAddr,
+        from: Path,
         timestamp: u32,
         handshake: &Handshake<'_>,
     ) -> Result<(), Error> {
-        if !self.cookies.is_right(now, from, handshake.cookie) {
+        if !self.cookies.is_right(now, from.peer, handshake.cookie) {
             return Err(Error::malformed("handshake", 44, "the cookie is wrong"));
         }
         let key = (from, handshake.socket);

@@ -1,4 +1,5 @@
-//! SRT publishers: from the payloads of a connection, which its shard delivers in order and in time, to the hub.
+//! SRT: from the payloads of a connection, which delivers them in order and in time, to the hub. The connection is that of a
+//! publisher, or one that an input has called for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,12 +40,13 @@ impl Publisher {
     pub(crate) fn start(
         service: Arc<Service>,
         publication: Publication,
+        settings: Settings,
         over: impl FnOnce() + Send + 'static,
     ) -> Self {
         let (deliveries, incoming) = mpsc::channel(QUEUE);
         let lost = Arc::default();
         let feeding = Feeding {
-            demux: Demux::new(Arc::clone(&publication.feed), Settings::default()),
+            demux: Demux::new(Arc::clone(&publication.feed), settings),
             publication,
             incoming,
             lost: Arc::clone(&lost),

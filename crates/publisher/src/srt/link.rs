@@ -1,11 +1,11 @@
 //! A connection of a shard, and what it is for.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use fanout::End;
 use srt::Connection;
 use srt::connection::Reason;
+use srt::listener::Path;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::port::Counted;
@@ -16,8 +16,8 @@ use crate::output::srt::Viewer;
 /// One connection.
 pub(super) struct Link {
     pub(super) connection: Connection,
-    /// Where it is, as our socket has it: what comes from elsewhere in its name is not its.
-    pub(super) peer: SocketAddr,
+    /// Where it is, as our socket has it, and which of our addresses it called: what comes from elsewhere in its name is not its.
+    pub(super) path: Path,
     pub(super) role: Role,
     /// When it is looked at next.
     pub(super) set: Option<Duration>,

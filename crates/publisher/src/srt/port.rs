@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::repeats::Repeats;
 use super::shard::{Command, Shard};
 use super::socket;
 use crate::config::Secret;
@@ -52,6 +53,7 @@ pub(super) struct Port {
     state: Mutex<State>,
     shards: Vec<mpsc::UnboundedSender<Command>>,
     tasks: TaskTracker,
+    repeats: Repeats,
 }
 
 struct State {
@@ -83,6 +85,12 @@ impl Port {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A peer was refused: that is logged as far as a flood allows.
+    pub(super) fn note_refused(&self, service: &Service, now: Duration, peer: SocketAddr, why: &str) {
+        let say = |counts| service.refusals.say(now, peer, why, counts);
+        self.repeats.note(now, peer.ip(), why, say);
     }
 
     /// One more connection.
@@ -147,7 +155,14 @@ impl Ports {
     ) -> Held {
         let (shards, inboxes): (Vec<_>, Vec<_>) = sockets.iter().map(|_| mpsc::unbounded_channel()).unzip();
         let state = Mutex::new(State { held: true, connections: 0, ended: false });
-        let port = Arc::new(Port { host, address, state, shards, tasks: TaskTracker::new() });
+        let port = Arc::new(Port {
+            host,
+            address,
+            state,
+            shards,
+            tasks: TaskTracker::new(),
+            repeats: Repeats::default(),
+        });
         for ((socket, inbox), outbox) in sockets.into_iter().zip(inboxes).zip(&port.shards) {
             let shard = Shard::new(Arc::clone(service), Arc::clone(&port), socket, inbox, outbox.clone());
             service.tasks.spawn(port.tasks.track_future(shard.run()));

@@ -1,10 +1,12 @@
 //! Datagrams from many at once.
 
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd as _;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
+use nix::libc;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmmsg};
+use srt::listener::Path;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -14,14 +16,14 @@ const BATCH: usize = 64;
 const MAX_DATAGRAM: usize = 2048;
 
 /// Takes datagrams from a socket.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     buffers: Vec<[u8; MAX_DATAGRAM]>,
-    /// Bytes of each, and where it came from.
-    taken: Vec<(usize, SocketAddr)>,
+    /// Bytes of each, and the way that it came.
+    taken: Vec<(usize, Path)>,
 }
 
 impl Receiver {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { buffers: vec![[0; MAX_DATAGRAM]; BATCH], taken: Vec::with_capacity(BATCH) }
     }
 
@@ -29,20 +31,18 @@ impl Receiver {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<bool> {
+    pub(crate) fn receive(&mut self, socket: &UdpSocket) -> io::Result<bool> {
         let Self { buffers, taken } = self;
         taken.clear();
         // Headers are pointers, and cannot be kept by a task.
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
+        let mut headers =
+            MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(nix::cmsg_space!(libc::in6_pktinfo)));
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
         let received = socket.try_io(Interest::READABLE, || {
             let fd = socket.as_raw_fd();
             let results = recvmmsg(fd, &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
-            // What has no address is not over IP, and leaves a place that no connection is at.
-            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-            let from = |of: Option<SockaddrStorage>| of.as_ref().and_then(address).unwrap_or(nowhere);
-            taken.extend(results.map(|result| (result.bytes, from(result.address))));
+            taken.extend(results.map(|result| (result.bytes, path(&result))));
             Ok(())
         });
         match received {
@@ -52,11 +52,28 @@ impl Receiver {
         }
     }
 
-    /// What was taken: where each came from, and what it is.
-    pub(super) fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+    /// What was taken: which way each came, and what it is.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = (Path, &[u8])> {
         let pairs = self.taken.iter().zip(&self.buffers);
         pairs.map(|((bytes, from), buffer)| (*from, buffer.get(..*bytes).unwrap_or_default()))
     }
+}
+
+/// The way of a datagram. The address that it came to is there where the socket was asked for that
+/// ([`super::socket::bind`]).
+fn path(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Path {
+    // What has no address is not over IP, and leaves a place that no connection is at.
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let peer = message.address.as_ref().and_then(address).unwrap_or(nowhere);
+    let local = message.cmsgs().into_iter().flatten().find_map(|control| match control {
+        // What is sent to many came to this address of ours.
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            Some(IpAddr::from(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes())))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into()),
+        _ => None,
+    });
+    Path { peer, local: local.filter(|local| !local.is_multicast()) }
 }
 
 /// Where a datagram came from.

@@ -3,13 +3,15 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
 use srt::connection::Burst;
+use srt::listener::Path;
 use srt::packet::Datagram;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -24,12 +26,14 @@ static WITHOUT_SEGMENTS: AtomicBool = AtomicBool::new(false);
 
 /// What is to leave.
 #[derive(Default)]
-pub(super) struct Sender {
+pub(crate) struct Sender {
     waiting: VecDeque<Message>,
 }
 
 struct Message {
     to: SockaddrStorage,
+    /// The address of ours that it leaves from; none leaves that to the system.
+    from: Option<IpAddr>,
     what: What,
 }
 
@@ -43,6 +47,56 @@ impl What {
         match self {
             Self::One(datagram) => std::slice::from_ref(datagram),
             Self::Burst(burst) => burst.packets(),
+        }
+    }
+}
+
+/// Where messages leave from, as the system is told: of the family of the socket (ip(7), ipv6(7)).
+enum Source {
+    Any,
+    V4(libc::in_pktinfo),
+    V6(libc::in6_pktinfo),
+}
+
+impl Source {
+    fn new(from: Option<IpAddr>) -> Self {
+        match from {
+            None => Self::Any,
+            Some(IpAddr::V4(address)) => Self::V4(libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(address.octets()) },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            }),
+            Some(IpAddr::V6(address)) => Self::V6(libc::in6_pktinfo {
+                ipi6_addr: libc::in6_addr { s6_addr: address.octets() },
+                ipi6_ifindex: 0,
+            }),
+        }
+    }
+
+    fn control(&self) -> Option<ControlMessage<'_>> {
+        match self {
+            Self::Any => None,
+            Self::V4(info) => Some(ControlMessage::Ipv4PacketInfo(info)),
+            Self::V6(info) => Some(ControlMessage::Ipv6PacketInfo(info)),
+        }
+    }
+
+    /// Room for it.
+    fn space(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Any => None,
+            Self::V4(_) => Some(nix::cmsg_space!(libc::in_pktinfo)),
+            Self::V6(_) => Some(nix::cmsg_space!(libc::in6_pktinfo)),
+        }
+    }
+
+    /// Room for it behind the length of segments.
+    fn space_with_segments(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Any => Some(nix::cmsg_space!(u16)),
+            Self::V4(_) => Some(nix::cmsg_space!(u16, libc::in_pktinfo)),
+            Self::V6(_) => Some(nix::cmsg_space!(u16, libc::in6_pktinfo)),
         }
     }
 }
@@ -64,12 +118,12 @@ impl Message {
 
 impl Sender {
     /// Has a datagram sent.
-    pub(super) fn one(&mut self, to: SocketAddr, datagram: Datagram) {
+    pub(crate) fn one(&mut self, to: Path, datagram: Datagram) {
         self.push(to, What::One(datagram));
     }
 
     /// Has datagrams sent together.
-    pub(super) fn burst(&mut self, to: SocketAddr, burst: Burst) {
+    pub(crate) fn burst(&mut self, to: Path, burst: Burst) {
         if burst.packets().len() > 1 && WITHOUT_SEGMENTS.load(Ordering::Relaxed) {
             burst.packets().iter().for_each(|datagram| self.one(to, datagram.clone()));
         } else {
@@ -77,19 +131,19 @@ impl Sender {
         }
     }
 
-    fn push(&mut self, to: SocketAddr, what: What) {
+    fn push(&mut self, to: Path, what: What) {
         if self.waiting.len() < MAX_WAITING {
-            self.waiting.push_back(Message { to: to.into(), what });
+            self.waiting.push_back(Message { to: to.peer.into(), from: to.local, what });
         }
     }
 
     /// Whether something waits for the system to have room.
-    pub(super) fn is_blocked(&self) -> bool {
+    pub(crate) fn is_blocked(&self) -> bool {
         !self.waiting.is_empty()
     }
 
     /// Sends what there is, as far as the system has room. What it cannot send is lost, as it may be on the way.
-    pub(super) fn flush(&mut self, socket: &UdpSocket) {
+    pub(crate) fn flush(&mut self, socket: &UdpSocket) {
         while !self.waiting.is_empty() {
             let (count, segment) = self.run();
             match socket.try_io(Interest::WRITABLE, || self.send(socket, count, segment)) {
@@ -105,9 +159,9 @@ impl Sender {
     }
 
     /// How many messages leave with one call, and how long the packets are that the system cuts those of several into: they
-    /// are alike in that, and who is one packet is no longer.
+    /// are alike in that, and who is one packet is no longer. All leave from one address.
     fn run(&self) -> (usize, Option<u16>) {
-        let (mut segment, mut longest) = (None, 0);
+        let (mut segment, mut longest, mut from) = (None, 0, None);
         let mut count = 0;
         for message in self.waiting.iter().take(BATCH) {
             let (bytes, has_several) = message.shape();
@@ -117,12 +171,13 @@ impl Sender {
                 (None, true) => longest <= bytes,
                 (None, false) => true,
             };
-            if !fits {
+            if !fits || from.is_some_and(|from| from != message.from) {
                 break;
             }
             if has_several {
                 segment = Some(bytes);
             }
+            from = Some(message.from);
             longest = longest.max(bytes);
             count += 1;
         }
@@ -134,15 +189,19 @@ impl Sender {
         let slices: Vec<Vec<IoSlice<'_>>> = self.waiting.iter().take(count).map(Message::pieces).collect();
         let to = self.waiting.iter().take(count).map(|message| Some(message.to));
         let to: Vec<Option<SockaddrStorage>> = to.collect();
-        let size = segment.unwrap_or(0);
-        let segments = [ControlMessage::UdpGsoSegments(&size)];
-        let (control, space) = match segment {
-            Some(_) => (&segments[..], Some(nix::cmsg_space!(u16))),
-            None => (&[][..], None),
+        let (size, source) =
+            (segment.unwrap_or(0), Source::new(self.waiting.front().and_then(|first| first.from)));
+        let cut = segment.map(|_| ControlMessage::UdpGsoSegments(&size));
+        let (control, space) = match (cut, source.control()) {
+            (Some(cut), Some(from)) => (vec![cut, from], source.space_with_segments()),
+            (Some(cut), None) => (vec![cut], Some(nix::cmsg_space!(u16))),
+            (None, Some(from)) => (vec![from], source.space()),
+            (None, None) => (Vec::new(), None),
         };
         // Headers are pointers, and cannot be kept by a task.
         let mut headers = MultiHeaders::preallocate(count, space);
-        let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &to, control, MsgFlags::MSG_DONTWAIT)?;
+        let sent =
+            sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &to, &control, MsgFlags::MSG_DONTWAIT)?;
         Ok(sent.count())
     }
 
@@ -160,7 +219,8 @@ impl Sender {
             WITHOUT_SEGMENTS.store(true, Ordering::Relaxed);
         }
         for datagram in burst.packets().iter().rev() {
-            self.waiting.push_front(Message { to: failed.to, what: What::One(datagram.clone()) });
+            let what = What::One(datagram.clone());
+            self.waiting.push_front(Message { to: failed.to, from: failed.from, what });
         }
     }
 }

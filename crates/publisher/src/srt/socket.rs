@@ -4,7 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Once;
 
-use rustix::net::sockopt;
+use nix::sys::socket::{setsockopt, sockopt};
+use rustix::net::sockopt as buffers;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
@@ -51,6 +52,13 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         socket.set_only_v6(false)?;
     }
+    if address.ip().is_unspecified() {
+        // Which address a datagram came to is told, for the answer to leave from there.
+        match address {
+            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
+            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+        }
+    }
     socket.set_nonblocking(true)?;
     widen(&socket);
     Ok(socket)
@@ -60,10 +68,10 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
 fn widen(socket: &Socket) {
     static TOLD: Once = Once::new();
     // The privileged form is not bound by what the system allows everybody.
-    if sockopt::set_socket_recv_buffer_size_force(socket, BUFFER_BYTES).is_err() {
+    if buffers::set_socket_recv_buffer_size_force(socket, BUFFER_BYTES).is_err() {
         let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
     }
-    if sockopt::set_socket_send_buffer_size_force(socket, BUFFER_BYTES).is_err() {
+    if buffers::set_socket_send_buffer_size_force(socket, BUFFER_BYTES).is_err() {
         let _ = socket.set_send_buffer_size(BUFFER_BYTES);
     }
     // Linux counts its own structures in, and says twice what was asked for (socket(7)).

@@ -1,9 +1,8 @@
 //! A handshake with the right cookie, while it waits for a verdict.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Key, check_version};
+use super::{Key, Path, check_version};
 use crate::crypto::Crypto;
 use crate::packet::{Flags, Handshake, HandshakeKind, Hello, KeyMaterial, address_field};
 use crate::{Error, Passphrase, Rejection, Sequence};
@@ -20,8 +19,8 @@ pub struct RequestId {
 pub struct Request {
     /// For the verdict.
     pub id: RequestId,
-    /// Who: this address was proved.
-    pub peer: SocketAddr,
+    /// Who, and which of our addresses was called: the peer's was proved.
+    pub path: Path,
     /// What it wants; [`crate::StreamId`] takes it apart.
     pub stream_id: Option<String>,
     /// Bytes of its keys, if it encrypts.
@@ -114,7 +113,7 @@ impl Pending {
     pub(super) fn request(&self) -> Request {
         Request {
             id: self.id(),
-            peer: self.key.0,
+            path: self.key.0,
             stream_id: self.stream_id.clone(),
             key_bytes: self.key_bytes,
             version: self.hello.version,
@@ -135,7 +134,7 @@ impl Pending {
             kind: HandshakeKind::Conclusion,
             socket: self.key.1,
             cookie: self.cookie,
-            address: address_field(self.key.0.ip()),
+            address: address_field(self.key.0.peer.ip()),
             content,
         }
     }

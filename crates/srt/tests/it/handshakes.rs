@@ -86,10 +86,10 @@ const HELLO: &[u8] = b"\0\x01\0\x03\0\x01\x05\x01\0\0\0\xbf\0\x78\0\0";
 /// Hands a handshake in, and gives what it is answered with.
 fn ask(listener: &mut Listener, port: u16, handshake: Handshake<'_>) -> Vec<u8> {
     let datagram = Packet::control(0, 0, Control::Handshake(handshake)).encode().to_vec();
-    let _ = listener.handle_packet(MS, address(port), &datagram);
+    let _ = listener.handle_packet(MS, address(port).into(), &datagram);
     match listener.poll_output() {
         Output::Send(to, answer) => {
-            assert_eq!(to, address(port));
+            assert_eq!(to, address(port).into());
             answer.to_vec()
         }
         _ => Vec::new(),
@@ -134,7 +134,7 @@ fn pending_ones_are_limited_and_do_not_wait_for_ever() {
         let kind = HandshakeKind::Conclusion;
         let conclusion = Handshake { version: 5, kind, cookie, content: HELLO, ..induction(7) };
         let datagram = Packet::control(0, 0, Control::Handshake(conclusion)).encode().to_vec();
-        let result = listener.handle_packet(MS, address(port), &datagram);
+        let result = listener.handle_packet(MS, address(port).into(), &datagram);
         assert_eq!(result.is_ok(), port < 3);
         match listener.poll_output() {
             Output::Request(request) => requests.push(request),

@@ -117,7 +117,7 @@ pub(crate) fn connect(
         loop {
             match listener.poll_output() {
                 listener::Output::Send(to, datagram) => {
-                    assert_eq!(to, address(1));
+                    assert_eq!(to, address(1).into());
                     network.put(now, CALLER, &datagram.to_vec());
                 }
                 listener::Output::Request(request) => {
@@ -149,7 +149,7 @@ pub(crate) fn connect(
                 // What comes twice is no step forward.
                 let _ = caller.handle_packet(now, &datagram);
             } else {
-                let _ = listener.handle_packet(now, address(1), &datagram);
+                let _ = listener.handle_packet(now, address(1).into(), &datagram);
             }
         }
         caller.handle_timeout(now);
