@@ -15,8 +15,11 @@ mod network;
 mod outputs;
 mod play_auth;
 mod push;
+mod srt;
 
+pub use self::srt::SrtCall;
 pub use crate::limits::Limits;
+pub use ::srt::KeyLength;
 pub use directories::overlap;
 pub use ladder::{AbrRepMeta, DEFAULT_RENDITION, Rendition};
 pub use network::Network;
@@ -196,6 +199,8 @@ pub enum Source {
     },
     /// A transport stream comes in datagrams.
     Datagrams(Datagrams),
+    /// A transport stream is called for, over SRT.
+    Srt(SrtCall),
     /// An FLV file that is in memory: the demo clip.
     Clip {
         /// The file's bytes.

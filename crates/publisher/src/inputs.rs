@@ -1,4 +1,4 @@
-//! The sources of our own that feed a running stream: files and datagrams. Each has a task, and is begun and ended without the others.
+//! The sources of our own that feed a running stream: files, datagrams and calls. Each has a task, and is begun and ended without the others.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Input, Source};
-use crate::ingest::{file, udp};
+use crate::ingest::{file, srt, udp};
 use crate::service::{Publication, Service};
 use crate::session::{Ended, Opening, Session};
 use crate::stream::Running;
@@ -53,6 +53,7 @@ pub(crate) fn shown(source: &Source) -> String {
         Source::File { path, .. } => format!("file://{}", path.display()),
         Source::Clip { .. } => "bundled clip".to_owned(),
         Source::Datagrams(datagrams) => datagrams.url.clone(),
+        Source::Srt(call) => call.to_string(),
     }
 }
 
@@ -132,6 +133,10 @@ impl Service {
             }
             Source::Datagrams(input) => {
                 let task = udp::run(service, of_stream, Arc::clone(&feeder), input.clone());
+                feeder.tasks.spawn(running.tasks.track_future(task));
+            }
+            Source::Srt(call) => {
+                let task = srt::call::run(service, of_stream, Arc::clone(&feeder), call.clone());
                 feeder.tasks.spawn(running.tasks.track_future(task));
             }
         }

@@ -1,6 +1,9 @@
 //! SRT: from the payloads of a connection, which delivers them in order and in time, to the hub. The connection is that of a
 //! publisher, or one that an input has called for.
 
+pub(crate) mod call;
+mod line;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -18,6 +18,7 @@ use rtp::receive::{Limits, Receiver};
 use tokio::net::UdpSocket;
 
 use self::socket::{Opened, is_from};
+use super::buffer;
 use super::mpegts::{CLOCK, Demux};
 use crate::config::Datagrams;
 use crate::inputs::Feeder;
@@ -104,14 +105,7 @@ impl<'a> Receiving<'a> {
         opened: Opened,
     ) -> Self {
         let Opened { socket, buffer_bytes } = opened;
-        let wanted = input.buffer_bytes;
-        let note = (buffer_bytes < wanted).then(|| {
-            format!(
-                "the system holds {buffer_bytes} bytes for {} and not {wanted}: datagrams may be lost in bursts; \
-                 sysctl -w net.core.rmem_max={wanted} allows it",
-                input.url
-            )
-        });
+        let note = buffer::lack(&input.url, buffer_bytes, input.buffer_bytes);
         let now = service.clock.elapsed();
         Self {
             service,

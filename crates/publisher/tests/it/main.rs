@@ -26,6 +26,7 @@ mod rtsp_play;
 mod rtsp_publish;
 mod sessions;
 mod srt_client;
+mod srt_input;
 mod srt_play;
 mod srt_publish;
 mod transport_stream;

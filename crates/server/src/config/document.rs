@@ -80,10 +80,11 @@ fn keys(play_auth: &config::PlayAuth, shown: Shown) -> Option<Vec<String>> {
 #[serde(deny_unknown_fields)]
 #[schema(as = StreamInput)]
 pub(crate) struct Input {
-    /// `publish://`, or a source of its own: a file, or a transport stream by UDP or RTP. The clip of `rillcast demo` is shown as
-    /// `demo://`, which cannot be set.
+    /// `publish://`, or a source of its own: a file, a transport stream by UDP or RTP, or an SRT listener that is called. That is
+    /// shown with stars for its secrets; sent back so, it stays. The clip of `rillcast demo` is shown as `demo://`, which cannot
+    /// be set.
     #[schema(
-        pattern = "^(publish|demo|file|udp|rtp)://",
+        pattern = "^(publish|demo|file|udp|rtp|srt)://",
         examples("publish://", "file:///srv/clip.flv?loop=true")
     )]
     url: String,
@@ -192,7 +193,7 @@ impl Stream {
             srt: Some(srt),
         };
         Self {
-            inputs: Some(inputs.iter().map(Input::new).collect()),
+            inputs: Some(inputs.iter().map(|input| Input::new(input, shown)).collect()),
             protocols: Some(protocols),
             renditions: Some(renditions.iter().map(Rendition::new).collect()),
             stream_key: stream_key.as_ref().map(|key| shown.secret(key)),
@@ -206,11 +207,15 @@ impl Stream {
 }
 
 impl Input {
-    fn new(input: &config::Input) -> Self {
+    fn new(input: &config::Input, shown: Shown) -> Self {
         let url = match &input.source {
             Source::Publish => "publish://".to_owned(),
             Source::Clip { .. } => "demo://".to_owned(),
             Source::Datagrams(datagrams) => datagrams.url.clone(),
+            Source::Srt(call) => match shown {
+                Shown::Masked => call.to_string(),
+                Shown::Whole => call.whole_url(),
+            },
             Source::File { path, looped, program } => {
                 let url = Url::from_file_path(path).map_or_else(|()| String::new(), String::from);
                 let options = [
@@ -283,6 +288,9 @@ mod tests {
                 "push": [{"url": "rtmps://a/live/key", "enabled": false, "timeout_sec": 3, "retry_timeout_sec": 4, "limit": 5,
                           "rendition": "hd", "comment": "x", "ca_file": "/a.pem", "insecure": true},
                          {"url": "rtmp://b/live/key"}],
+            }),
+            json!({
+                "inputs": [{"url": "srt://[::1]:9000?streamid=#!::r=a%26b,u=a+b&passphrase=ten letters%25&pbkeylen=24&latency=7"}],
             }),
         ] {
             let code = || "news".parse().expect("a code");

@@ -25,7 +25,8 @@ pub(crate) fn restore_stream(document: &mut Value, old: Option<&Stream>) -> Resu
     restore(document, "/stream_key", &whole, &mut faults);
     restore(document, "/passphrase", &whole, &mut faults);
     restore_keys(document, &whole, &mut faults);
-    restore_pushes(document, &shown, &whole, &mut faults);
+    restore_urls(document, ("inputs", "input"), &shown, &whole, &mut faults);
+    restore_urls(document, ("push", "destination"), &shown, &whole, &mut faults);
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
@@ -82,12 +83,19 @@ fn restore_tokens(document: &mut Value, whole: &Value, faults: &mut Vec<Fault>) 
     }
 }
 
-/// Destinations have no names: which one is meant is told by how it is shown, and by its order where several are shown alike.
-fn restore_pushes(document: &mut Value, shown: &Value, whole: &Value, faults: &mut Vec<Fault>) {
-    let Some(Value::Array(given)) = document.get_mut("push") else { return };
+/// Inputs and destinations have no names: which one is meant is told by how it is shown, and by its order where several are
+/// shown alike. `list` and `noun` are the list's name, and what is in it.
+fn restore_urls(
+    document: &mut Value,
+    (list, noun): (&str, &str),
+    shown: &Value,
+    whole: &Value,
+    faults: &mut Vec<Fault>,
+) {
+    let Some(Value::Array(given)) = document.get_mut(list) else { return };
     let urls: Vec<Option<String>> = given.iter().map(url).collect();
     let old =
-        |list: &Value| list["push"].as_array().map(|list| list.iter().map(url).collect()).unwrap_or_default();
+        |old: &Value| old[list].as_array().map(|list| list.iter().map(url).collect()).unwrap_or_default();
     let (shown, whole): (Vec<_>, Vec<_>) = (old(shown), old(whole));
     let alike = |list: &[Option<String>], url: &str| {
         list.iter().filter(|other| other.as_deref() == Some(url)).count()
@@ -104,12 +112,12 @@ fn restore_pushes(document: &mut Value, shown: &Value, whole: &Value, faults: &m
             Some(Some(secret)) if known == 1 || known == asked => item["url"] = secret.as_str().into(),
             found => {
                 let why = match found {
-                    Some(_) => {
-                        "several destinations are shown like this, and not all of them are here; give it with its key"
-                    }
-                    None => "no destination of the stream is shown like this; give it with its key",
+                    Some(_) => format!(
+                        "several {noun}s are shown like this, and not all of them are here; give it with its secrets"
+                    ),
+                    None => format!("no {noun} of the stream is shown like this; give it with its secrets"),
                 };
-                faults.push(fault(format!("/push/{index}/url"), why));
+                faults.push(fault(format!("/{list}/{index}/url"), why));
             }
         }
     }
@@ -119,13 +127,13 @@ fn url(item: &Value) -> Option<String> {
     item.get("url").and_then(Value::as_str).map(str::to_owned)
 }
 
-fn fault(pointer: String, why: &str) -> Fault {
+fn fault(pointer: String, why: impl Into<String>) -> Fault {
     Fault::new(Place::Pointer(pointer), why)
 }
 
 #[cfg(test)]
 mod tests {
-    use publisher::config::{Push, Secret};
+    use publisher::config::{Input, Push, Secret, Source, SrtCall};
     use serde_json::json;
 
     use super::*;
@@ -155,6 +163,20 @@ mod tests {
         let expected =
             json!({"push": [{"url": "rtmp://c/live/four"}, {"url": "rtmp://b/live/two", "limit": 1}]});
         assert_eq!(restored(moved, Some(&old)), Ok(expected));
+    }
+
+    #[test]
+    fn calls_over_srt_keep_their_secrets() {
+        let mut call = SrtCall::new("host", 9000);
+        call.passphrase = Some(Secret::new("ten letters"));
+        call.stream_id = Some(Secret::new("live/news?key=k"));
+        let inputs = vec![Input { source: Source::Srt(call), priority: 0 }];
+        let old = Stream { inputs, ..stream(&[]) };
+        let shown = json(&StreamDocument::new(&old, Shown::Masked));
+        assert_eq!(shown["inputs"][0]["url"], "srt://host:9000?streamid=live/news?***&passphrase=***");
+        assert_eq!(restored(shown, Some(&old)), Ok(json(&StreamDocument::new(&old, Shown::Whole))));
+        let other = json!({"inputs": [{"url": "srt://other:9000?passphrase=***"}]});
+        assert_eq!(restored(other, Some(&old)), Err(vec!["/inputs/0/url".to_owned()]));
     }
 
     #[test]

@@ -20,7 +20,7 @@ const KICK_SEC: RangeInclusive<u64> = 0..=86_400;
 /// Between the first and the last UDP port: whatever they are, two pairs of an even and an odd one are there.
 const UDP_PORTS: u16 = 4;
 /// A passphrase of SRT has 10 to 79 bytes, draft-sharabayko-srt 6.1.4.
-const PASSPHRASE: RangeInclusive<usize> = 10..=79;
+pub(super) const PASSPHRASE: RangeInclusive<usize> = 10..=79;
 
 /// Reads `listeners`. `http` is what `http.listen` says, to find out whether another one wants the same port; `has_tls`
 /// whether the file has a section `tls`.

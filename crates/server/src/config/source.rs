@@ -1,5 +1,7 @@
 //! URLs of inputs.
 
+mod call;
+
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
@@ -10,18 +12,19 @@ use super::read::Item;
 
 /// What the sources of this version look like, for messages.
 pub(super) const SOURCES: &str = "publish://, file:///path/to/clip.flv?loop=true, file:///path/to/clip.ts?program=1, \
-    udp://239.1.1.1:5000?interface=eth0, udp://127.0.0.1:5000, udp://@:5000, rtp://127.0.0.1:5000";
+    udp://239.1.1.1:5000?interface=eth0, udp://127.0.0.1:5000, udp://@:5000, rtp://127.0.0.1:5000, \
+    srt://host:9000?streamid=live/news";
 /// Schemes of sources that later versions have.
-const LATER_SOURCES: [&str; 8] = ["rtmp", "rtmps", "rtsp", "rtsps", "srt", "http", "https", "hls"];
+const LATER_SOURCES: [&str; 7] = ["rtmp", "rtmps", "rtsp", "rtsps", "http", "https", "hls"];
 /// What may stand behind the `?` of a file.
 const FILE_OPTIONS: &str = "loop=true, loop=false, program=1 to 65535";
 /// What may stand behind the `?` of UDP and RTP.
 const DATAGRAM_OPTIONS: &str = "interface=NAME or ADDRESS, source=ADDRESS, buffer=65536 to 1073741824 (bytes), \
     program=1 to 65535";
 /// program_number; 0 is none (ISO/IEC 13818-1 2.4.4.5).
-const PROGRAMS: RangeInclusive<u16> = 1..=u16::MAX;
+pub(super) const PROGRAMS: RangeInclusive<u16> = 1..=u16::MAX;
 /// Bounds of the receive buffer of a socket.
-const BUFFER_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 30;
+pub(super) const BUFFER_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 30;
 /// Characters of an interface's name at most (IFNAMSIZ less the zero).
 const INTERFACE_CHARS: RangeInclusive<usize> = 1..=15;
 
@@ -37,6 +40,16 @@ pub(super) fn source(item: &Item<'_>) -> Option<Source> {
             Ok(datagrams) => Some(Source::Datagrams(datagrams)),
             Err(why) => {
                 item.wrong(&format!("{why} (inputs of {scheme}://)"));
+                None
+            }
+        };
+    }
+    // Nor are those whose stream id begins with `#!::`.
+    if let Some(rest) = text.strip_prefix("srt://") {
+        return match call::read(rest) {
+            Ok(call) => Some(Source::Srt(call)),
+            Err(why) => {
+                item.wrong(&format!("{why} (inputs of srt://)"));
                 None
             }
         };

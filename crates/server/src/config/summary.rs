@@ -129,6 +129,7 @@ fn source(source: &Source) -> String {
         Source::File { path, looped: true, .. } => format!("{} in a loop", path.display()),
         Source::File { path, looped: false, .. } => path.display().to_string(),
         Source::Datagrams(datagrams) => datagrams.url.clone(),
+        Source::Srt(call) => call.to_string(),
         Source::Clip { .. } => "the demo clip".to_owned(),
     }
 }

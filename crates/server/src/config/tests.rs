@@ -154,7 +154,7 @@ fn what_is_not_built_yet_says_so() {
     let text = "data_dir: /d
 streams:
   a:
-    inputs: [{url: 'publish://', priority: 1}, {url: 'srt://h:1?passphrase=geheim', priority: 2}]
+    inputs: [{url: 'publish://', priority: 1}, {url: 'rtmp://h:1?passphrase=geheim', priority: 2}]
     play_auth: {token: geheim}
 ";
     let found = faults(text);
@@ -162,9 +162,10 @@ streams:
         found,
         [
             "rillcast.yaml:4:13: streams.a.inputs: failover between inputs is not in this version yet; one input is allowed",
-            "rillcast.yaml:4:54: streams.a.inputs[1].url: \"srt://h:1?***\": inputs of srt:// are not in this version yet; \
+            "rillcast.yaml:4:54: streams.a.inputs[1].url: \"rtmp://h:1?***\": inputs of rtmp:// are not in this version yet; \
          allowed: publish://, file:///path/to/clip.flv?loop=true, file:///path/to/clip.ts?program=1, \
-         udp://239.1.1.1:5000?interface=eth0, udp://127.0.0.1:5000, udp://@:5000, rtp://127.0.0.1:5000",
+         udp://239.1.1.1:5000?interface=eth0, udp://127.0.0.1:5000, udp://@:5000, rtp://127.0.0.1:5000, \
+         srt://host:9000?streamid=live/news",
             "rillcast.yaml:5:16: streams.a.play_auth: a mapping is not allowed; allowed: token, none",
         ]
     );
@@ -360,7 +361,8 @@ fn sources_are_exact() {
         faults("streams: {a: {inputs: [{priority: 1}]}, b: {inputs: []}}\n"),
         [
             "rillcast.yaml:1:24: streams.a.inputs[0]: an input needs a url; allowed: publish://, file:///path/to/clip.flv?loop=true, file:///path/to/clip.ts?program=1, \
-         udp://239.1.1.1:5000?interface=eth0, udp://127.0.0.1:5000, udp://@:5000, rtp://127.0.0.1:5000",
+         udp://239.1.1.1:5000?interface=eth0, udp://127.0.0.1:5000, udp://@:5000, rtp://127.0.0.1:5000, \
+         srt://host:9000?streamid=live/news",
             "rillcast.yaml:1:53: streams.b.inputs: a stream needs an input; leave the key out for publish://",
         ]
     );

@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use nix::ifaddrs::getifaddrs;
 use nix::libc;
 use nix::net::if_::if_nametoindex;
-use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::config::{Datagrams, Interface};
+use crate::ingest::buffer;
 
 /// A socket that listens, and what it holds for us at most, as the system says.
 pub(super) struct Opened {
@@ -56,7 +56,7 @@ pub(super) fn open(input: &Datagrams) -> io::Result<Opened> {
     if is_group {
         join(&socket, input, interface)?;
     }
-    let buffer_bytes = set_buffer(&socket, input.buffer_bytes);
+    let buffer_bytes = buffer::set(&socket, input.buffer_bytes);
     let socket = UdpSocket::from_std(socket.into())?;
     Ok(Opened { socket, buffer_bytes })
 }
@@ -121,16 +121,6 @@ fn find(interface: &Interface) -> io::Result<Found> {
         _ => None,
     });
     Ok(Found { index, v4 })
-}
-
-/// Asks for a buffer of that size; what there is then.
-fn set_buffer(socket: &Socket, bytes: usize) -> usize {
-    // Beyond the limit of the system with the right to that (CAP_NET_ADMIN), else up to it.
-    if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_err() {
-        let _ = socket.set_recv_buffer_size(bytes);
-    }
-    // The system counts its own needs as much again (socket(7)).
-    socket.recv_buffer_size().map_or(0, |bytes| bytes / 2)
 }
 
 /// Whether a datagram from there is to be taken.
