@@ -75,7 +75,7 @@ impl Owner {
             }
             5 => {
                 if let Some(id) = self.pending.pop_front() {
-                    let code = Rejection::from_code(1000 + u32::from(input.byte()));
+                    let code = Rejection::from_wire(1000 + u32::from(input.byte()));
                     self.listener.reject(self.now, id, code.unwrap_or(Rejection::UNKNOWN));
                     self.drain(None);
                 }
@@ -133,7 +133,7 @@ impl Owner {
                     };
                     if handshake.kind == HandshakeKind::Induction {
                         assert!(received.is_some_and(|received| bytes.len() <= received));
-                        self.cookies[usize::from(to.port() - 5000)] = handshake.cookie;
+                        self.cookies[usize::from(to.peer.port() - 5000)] = handshake.cookie;
                     }
                 }
                 Output::Request(request) => self.pending.push_back(request.id),

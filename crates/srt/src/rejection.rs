@@ -105,7 +105,7 @@ impl Rejection {
     }
 
     /// The rejection that a handshake type tells, if it is one: 1000 and above.
-    pub(crate) const fn from_wire(kind: u32) -> Option<Self> {
+    pub const fn from_wire(kind: u32) -> Option<Self> {
         // What is highest are other kinds of handshake, which read as small negative numbers.
         if kind >= LEAST && kind < 0x8000_0000 { Some(Self(kind)) } else { None }
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use publisher::config::{Input, KeyLength, Secret, Settings, Source, SrtCall, Stream};
 use publisher::session::{Ended, Protocol, Role};
-use publisher::{Body, Change, Service, SrtListener, StreamStatus};
+use publisher::{Body, Change, Service, StreamStatus};
 use tokio::net::UdpSocket as Socket;
 
-use crate::srt_client::{Listening, listen, run, settings};
+use crate::srt_client::{Listening, listen, settings};
 use crate::world::{clip_stream, code, get_mpegts, reason, some, until};
 
 const PASSPHRASE: &str = "a passphrase of a stream";
@@ -207,27 +207,23 @@ async fn silence_ends_a_call_and_so_does_nobody() {
     assert!(status(&service).source.is_none(), "it has fed nothing");
 }
 
-/// The service with a listener that has every address of the machine.
-fn everywhere(service: &Arc<Service>) -> (Listening, u16) {
-    let listener: SrtListener = service.bind_srt().expect("a free port").expect("enabled");
-    let port = listener.local_addr().port();
-    (run(listener), port)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_come_from_the_address_that_was_called() {
-    let mut all = settings();
-    all.listeners.srt.listen_host = None;
-    let far = Service::new(all).expect("a service");
-    far.start(clip_stream("clip")).await.expect("started");
-    let (_listening, port) = everywhere(&far);
     let mut hosts = vec!["127.0.0.1", "127.0.0.2"];
+    let v4 = (Some(Ipv4Addr::UNSPECIFIED.into()), hosts.clone());
     hosts.extend(Socket::bind("[::1]:0").await.is_ok().then_some("::1"));
-    // A caller's socket takes datagrams of the address that it called alone.
-    for host in hosts {
-        let address = SocketAddr::new(host.parse().expect("an address"), port);
-        let service = near(call(address, "live/clip"), Settings::default()).await;
-        let source = is_live(&service).await.source.expect("a source");
-        assert_eq!(source.peer, Some(address));
+    for (listen_host, hosts) in [(None, hosts), v4] {
+        let mut all = settings();
+        all.listeners.srt.listen_host = listen_host;
+        let far = Service::new(all).expect("a service");
+        far.start(clip_stream("clip")).await.expect("started");
+        let listening = listen(&far);
+        // A caller's socket takes datagrams of the address that it called alone.
+        for host in hosts {
+            let address = SocketAddr::new(host.parse().expect("an address"), listening.address.port());
+            let service = near(call(address, "live/clip"), Settings::default()).await;
+            let source = is_live(&service).await.source.expect("a source");
+            assert_eq!(source.peer, Some(address));
+        }
     }
 }
