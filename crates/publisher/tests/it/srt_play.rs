@@ -291,7 +291,8 @@ async fn garbage_disturbs_nobody() {
         }
         let _ = stranger.send_to(&datagram, listening.address).await;
         if n % 500 == 0 {
-            client.turn(Duration::from_millis(1)).await;
+            // No faster than it is served beside that: what the system has no room for is nobody's fault.
+            client.some(5_000).await;
         }
     }
     assert!(client.some(300_000).await.chunks(188).all(|packet| packet[0] == 0x47));
