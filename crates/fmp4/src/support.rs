@@ -90,7 +90,7 @@ mod tests {
         let opaque = Codec::Opaque(opaque::Config { stream_type: 2, descriptors: Bytes::new() });
         assert_eq!(
             reason(&opaque),
-            "data cannot be carried in fMP4: ISO files have no form for it that we know"
+            "MPEG-2 video cannot be carried in fMP4: ISO files have no form for it that we know"
         );
         assert_eq!(codec_string(&opaque), None);
     }

@@ -366,6 +366,6 @@ mod tests {
         let layer_2 = mp3([0xff, 0xfd, 0xa4, 0]);
         assert_eq!(carries(&layer_2, Caps::ALL), Err(Reason::NoForm { codec: "MP2" }));
         let opaque = Codec::Opaque(opaque::Config { stream_type: 2, descriptors: Bytes::new() });
-        assert_eq!(carries(&opaque, Caps::ALL).unwrap_err().to_string(), "RTMP has no form for data");
+        assert_eq!(carries(&opaque, Caps::ALL).unwrap_err().to_string(), "RTMP has no form for MPEG-2 video");
     }
 }

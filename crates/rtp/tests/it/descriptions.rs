@@ -85,7 +85,7 @@ fn sound_is_described_as_players_know_it() {
 #[test]
 fn what_has_no_format_has_a_reason() {
     let opaque = Codec::Opaque(opaque::Config { stream_type: 2, descriptors: Default::default() });
-    assert_eq!(Format::of(&opaque, 96).unwrap_err().to_string(), "RTP has no form for data");
+    assert_eq!(Format::of(&opaque, 96).unwrap_err().to_string(), "RTP has no form for MPEG-2 video");
     let avcc = h264();
     let head = avcc.record()[..8 + avcc.sps()[0].len()].to_vec();
     let bare = Codec::H264(h264::Config::decode(&[&head[..], &[0]].concat()).unwrap());
