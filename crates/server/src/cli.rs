@@ -89,7 +89,7 @@ enum Command {
         /// Configuration file (YAML)
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
-        /// The stream's code, or <code>@<rendition> for one rendition alone
+        /// The stream's code, or CODE@RENDITION for one rendition alone
         #[arg(value_parser = address)]
         stream: Address,
         /// Seconds until it ends

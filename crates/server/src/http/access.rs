@@ -34,7 +34,7 @@ const PROXY_HEADERS: [&str; 10] = [
 ];
 
 /// Lets requests pass of those who may send them, and answers the others with 401 or 403 and the reason. Whoever passes
-/// finds its [`Role`] in the request.
+/// finds its [`Role`](crate::auth::Role) in the request.
 pub(super) async fn admit(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
     let elsewhere = refusal(peer, request.version(), request.uri(), request.headers());
