@@ -17,7 +17,7 @@ LADDER = {'high': 'lo.flv', 'mid': 'mid.flv', 'low': 'low.flv'}  # the usual one
 
 def case(short=15, long=None, alone=False, idle=False):
     """Registers a function as a case. `short`, `long`: seconds it watches in CI and with --long. `alone`: a browser plays
-    in it, or it looks at the time that things take, so that not more than two such cases may run at a time.
+    in it, or it looks at the time that things take, so that no other such case may run beside it, but small ones may.
     `idle`: it needs a machine that does nothing else."""
 
     def register(function):
