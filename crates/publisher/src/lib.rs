@@ -29,6 +29,7 @@ mod resolve;
 mod restart;
 mod rtsp;
 mod rung;
+mod segments;
 mod service;
 pub mod session;
 mod srt;

@@ -1,4 +1,4 @@
-//! What the system may hold of the datagrams of an input.
+//! What the system may hold of datagrams that have come.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::Socket;
 
 /// Asks for a buffer of that size; what there is then.
-pub(super) fn set(socket: &Socket, bytes: usize) -> usize {
+pub(crate) fn set(socket: &Socket, bytes: usize) -> usize {
     // Beyond the limit of the system with the right to that (CAP_NET_ADMIN), else up to it.
     if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_err() {
         let _ = socket.set_recv_buffer_size(bytes);

@@ -1,6 +1,6 @@
 //! Ingest: from a protocol's session to the hub, one module per protocol.
 
-mod buffer;
+pub(crate) mod buffer;
 pub(crate) mod file;
 mod intake;
 pub(crate) mod mpegts;

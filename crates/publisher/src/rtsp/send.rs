@@ -3,13 +3,13 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+
+use crate::segments;
 
 /// Addresses of one system call; the system takes 1024.
 const MAX_ADDRESSES: usize = 256;
@@ -17,9 +17,6 @@ const MAX_ADDRESSES: usize = 256;
 const MAX_RUN_BYTES: usize = 60_000;
 /// What the system has no room for in this time is lost.
 const PATIENCE: Duration = Duration::from_millis(50);
-
-/// The system does not cut messages into packets.
-static WITHOUT_SEGMENTS: AtomicBool = AtomicBool::new(false);
 
 /// Sends packets to all of these addresses. What cannot be sent is lost, as it may be on the way.
 pub(crate) async fn send_to_all(socket: &UdpSocket, packets: &[&[u8]], to: &[SocketAddr]) {
@@ -39,7 +36,7 @@ pub(crate) async fn send_to_all(socket: &UdpSocket, packets: &[&[u8]], to: &[Soc
 /// How many of the packets leave as one message: all are as long as the first, but for the last, which may be shorter.
 fn run_of(packets: &[&[u8]]) -> usize {
     let Some(len) = packets.first().map(|packet| packet.len()) else { return 0 };
-    if WITHOUT_SEGMENTS.load(Ordering::Relaxed) {
+    if !segments::are_cut() {
         return 1;
     }
     let most = MAX_RUN_BYTES / len.max(1);
@@ -53,8 +50,7 @@ async fn send_run(socket: &UdpSocket, run: &[&[u8]], to: &[Option<SockaddrStorag
         let outcome = socket.async_io(Interest::WRITABLE, || send_some(socket, run, &to[sent..])).await;
         match outcome {
             Ok(count) => sent += count.max(1),
-            Err(error) if run.len() > 1 && is_about_segments(&error) => {
-                WITHOUT_SEGMENTS.store(true, Ordering::Relaxed);
+            Err(error) if run.len() > 1 && segments::are_refused(&error) => {
                 for packet in run {
                     Box::pin(send_run(socket, &[packet], &to[sent..])).await;
                 }
@@ -64,11 +60,6 @@ async fn send_run(socket: &UdpSocket, run: &[&[u8]], to: &[Option<SockaddrStorag
             Err(_) => sent += 1,
         }
     }
-}
-
-/// What a system says that cannot cut messages, or a network device.
-fn is_about_segments(error: &io::Error) -> bool {
-    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EIO | Errno::EINVAL | Errno::ENOPROTOOPT))
 }
 
 /// One system call: to how many it was sent.

@@ -5,9 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::os::fd::AsRawFd as _;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
 use srt::connection::Burst;
@@ -16,13 +14,12 @@ use srt::packet::Datagram;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use crate::segments;
+
 /// Messages of one system call; each may be a whole burst.
 const BATCH: usize = 64;
 /// Messages that may wait for the system to have room. What comes on top is lost, as on the way, and sent again.
 const MAX_WAITING: usize = 16 << 10;
-
-/// The system does not cut messages into packets.
-static WITHOUT_SEGMENTS: AtomicBool = AtomicBool::new(false);
 
 /// What is to leave.
 #[derive(Default)]
@@ -124,7 +121,7 @@ impl Sender {
 
     /// Has datagrams sent together.
     pub(crate) fn burst(&mut self, to: Path, burst: Burst) {
-        if burst.packets().len() > 1 && WITHOUT_SEGMENTS.load(Ordering::Relaxed) {
+        if burst.packets().len() > 1 && !segments::are_cut() {
             burst.packets().iter().for_each(|datagram| self.one(to, datagram.clone()));
         } else {
             self.push(to, What::Burst(burst));
@@ -208,15 +205,8 @@ impl Sender {
     /// Sends packet by packet what the system did not take as one message.
     fn cut(&mut self, failed: Message, error: &io::Error) {
         let What::Burst(burst) = &failed.what else { return };
-        let errno = error.raw_os_error().map(Errno::from_raw);
-        if burst.packets().len() == 1
-            || !matches!(errno, Some(Errno::EIO | Errno::EINVAL | Errno::ENOPROTOOPT))
-        {
+        if burst.packets().len() == 1 || !segments::are_refused(error) {
             return;
-        }
-        // EINVAL may be about the way to this one alone: its packets are shorter.
-        if errno != Some(Errno::EINVAL) {
-            WITHOUT_SEGMENTS.store(true, Ordering::Relaxed);
         }
         for datagram in burst.packets().iter().rev() {
             let what = What::One(datagram.clone());

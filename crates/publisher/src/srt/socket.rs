@@ -9,6 +9,8 @@ use rustix::net::sockopt as buffers;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
+use crate::ingest::buffer;
+
 /// Bytes that the system may hold of what came and was not read yet, and of what has not left yet.
 const BUFFER_BYTES: usize = 8 << 20;
 /// Less than this loses packets when a publisher sends a key frame of a high bit rate at once.
@@ -67,16 +69,13 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
 /// Has the system hold as much as it allows, and tells where that is too little.
 fn widen(socket: &Socket) {
     static TOLD: Once = Once::new();
+    let receive = buffer::set(socket, BUFFER_BYTES);
     // The privileged form is not bound by what the system allows everybody.
-    if buffers::set_socket_recv_buffer_size_force(socket, BUFFER_BYTES).is_err() {
-        let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
-    }
     if buffers::set_socket_send_buffer_size_force(socket, BUFFER_BYTES).is_err() {
         let _ = socket.set_send_buffer_size(BUFFER_BYTES);
     }
     // Linux counts its own structures in, and says twice what was asked for (socket(7)).
-    let given = |size: io::Result<usize>| size.map_or(0, |bytes| bytes / 2);
-    let (receive, send) = (given(socket.recv_buffer_size()), given(socket.send_buffer_size()));
+    let send = socket.send_buffer_size().map_or(0, |bytes| bytes / 2);
     if receive < LEAST_BYTES || send < LEAST_BYTES {
         TOLD.call_once(|| {
             tracing::warn!(
